@@ -1,0 +1,159 @@
+package authmw
+
+import (
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/authmw/authmw/internal/compact"
+)
+
+// AccessToken is the token_type of an access token, the one type that a Validator accepts.
+const AccessToken = "access"
+
+// Claims are what a verified token says of the sender. Those that a Validator returns belong to one request alone; the
+// caller may change them.
+//
+// *Claims is a jwt.Claims, so golang-jwt can sign one: the JSON is, member for member, what Cloudreve issues.
+type Claims struct {
+	// TokenType is token_type: AccessToken in all claims that a Validator returns.
+	TokenType string
+	// Subject is sub, the user: for Cloudreve a hashid such as "wGH0", never the number in its database.
+	Subject string
+	// ExpiresAt is exp, from when on the token is no longer valid. A fraction of a second is shown, but not granted.
+	ExpiresAt time.Time
+	// NotBefore is nbf, from when on the token is valid: for Cloudreve the time of issue. It is zero if absent.
+	NotBefore time.Time
+	// Scopes is scopes, what the OAuth client ClientID may do for the user. It means nothing without ClientID.
+	Scopes []string
+	// ClientID is client_id, the OAuth client that the token was issued to, or empty if the user logged in directly.
+	ClientID string
+
+	payload string
+}
+
+func newClaims(c *compact.Claims) Claims {
+	return Claims{
+		TokenType: c.TokenType,
+		Subject:   c.Subject,
+		ExpiresAt: c.ExpiresAt,
+		NotBefore: c.NotBefore,
+		Scopes:    c.Scopes,
+		ClientID:  c.ClientID,
+		payload:   c.Payload,
+	}
+}
+
+// HasScope reports whether the token may do what scope stands for, by Cloudreve's rule: a token without a client_id may
+// do everything; with one, scopes must hold the scope itself or, for "X.Read", "X.Write". Case matters.
+func (c *Claims) HasScope(scope string) bool {
+	if c.ClientID == "" || slices.Contains(c.Scopes, scope) {
+		return true
+	}
+	resource, read := strings.CutSuffix(scope, ".Read")
+	return read && slices.Contains(c.Scopes, resource+".Write")
+}
+
+// Decode unmarshals the whole payload of the token into v, for claims that Claims has no field for. The payload is the
+// one that was verified, whatever became of c's fields since; if c does not come from a token, it is c's own JSON. It
+// returns encoding/json's errors.
+//
+// No two members of one object have the same name, but encoding/json also matches names in other letter case: of
+// unknown members "role" and "Role" in one token, a field tagged role gets the last.
+func (c *Claims) Decode(v any) error {
+	payload := []byte(c.payload)
+	if len(payload) == 0 {
+		var err error
+		if payload, err = json.Marshal(c); err != nil {
+			return err
+		}
+	}
+	return json.Unmarshal(payload, v)
+}
+
+// claimsJSON has the members in Cloudreve's order.
+type claimsJSON struct {
+	TokenType string   `json:"token_type"`
+	Subject   string   `json:"sub"`
+	ExpiresAt *int64   `json:"exp,omitempty"`
+	NotBefore *int64   `json:"nbf,omitempty"`
+	Scopes    []string `json:"scopes,omitempty"`
+	ClientID  string   `json:"client_id,omitempty"`
+}
+
+// MarshalJSON returns the claims as Cloudreve issues them: the same members in the same order, times in whole seconds,
+// zero times and empty Scopes and ClientID left out. Members that only Decode gives access to are not part of it.
+func (c Claims) MarshalJSON() ([]byte, error) {
+	seconds := func(t time.Time) *int64 {
+		if t.IsZero() {
+			return nil
+		}
+		s := t.Unix()
+		return &s
+	}
+	return json.Marshal(claimsJSON{c.TokenType, c.Subject, seconds(c.ExpiresAt), seconds(c.NotBefore), c.Scopes, c.ClientID})
+}
+
+// UnmarshalJSON sets c from a token's payload with the same strictness as a Validator, but checks none of the values:
+// golang-jwt, asked to parse a token into a *Claims, does that only in part. It returns an error that matches
+// ErrInvalidClaims and leaves c as it was.
+func (c *Claims) UnmarshalJSON(payload []byte) error {
+	var parsed compact.Claims
+	if err := compact.ParseClaims(string(payload), &parsed); err != nil {
+		return refuse(err)
+	}
+	*c = newClaims(&parsed)
+	return nil
+}
+
+// GetExpirationTime returns ExpiresAt, or nil if it is zero. It is part of jwt.Claims.
+func (c *Claims) GetExpirationTime() (*jwt.NumericDate, error) { return numericDate(c.ExpiresAt), nil }
+
+// GetNotBefore returns NotBefore, or nil if it is zero. It is part of jwt.Claims.
+func (c *Claims) GetNotBefore() (*jwt.NumericDate, error) { return numericDate(c.NotBefore), nil }
+
+// GetSubject returns Subject. It is part of jwt.Claims.
+func (c *Claims) GetSubject() (string, error) { return c.Subject, nil }
+
+// GetIssuedAt returns iat, which Cloudreve does not issue, or nil. It is part of jwt.Claims.
+func (c *Claims) GetIssuedAt() (*jwt.NumericDate, error) {
+	registered, err := c.registered()
+	return registered.IssuedAt, err
+}
+
+// GetIssuer returns iss, which Cloudreve does not issue, or "". It is part of jwt.Claims.
+func (c *Claims) GetIssuer() (string, error) {
+	registered, err := c.registered()
+	return registered.Issuer, err
+}
+
+// GetAudience returns aud, which Cloudreve does not issue, or nil. It is part of jwt.Claims.
+func (c *Claims) GetAudience() (jwt.ClaimStrings, error) {
+	registered, err := c.registered()
+	return registered.Audience, err
+}
+
+func (c *Claims) registered() (registered jwt.RegisteredClaims, err error) {
+	err = c.Decode(&registered)
+	return registered, err
+}
+
+func numericDate(t time.Time) *jwt.NumericDate {
+	if t.IsZero() {
+		return nil
+	}
+	return jwt.NewNumericDate(t)
+}
+
+// LogValue returns sub, exp and, if there is one, client_id.
+func (c *Claims) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("sub", c.Subject), slog.Time("exp", c.ExpiresAt)}
+	if c.ClientID != "" {
+		attrs = append(attrs, slog.String("client_id", c.ClientID))
+	}
+	return slog.GroupValue(attrs...)
+}

@@ -1,0 +1,56 @@
+package authmw
+
+import "context"
+
+// identity is a context that knows who sent the request. It is a context itself rather than a value in one, and stands
+// in one allocation with the claims, to keep what a request costs low.
+type identity struct {
+	context.Context
+	claims *Claims // nil: anonymous
+	reason error   // why a token that was sent counts for nothing
+}
+
+type identityKey struct{}
+
+func (i *identity) Value(key any) any {
+	if key == (identityKey{}) {
+		return i
+	}
+	return i.Context.Value(key)
+}
+
+// String keeps the claims out of what printing the context shows.
+func (i *identity) String() string { return "authmw.identity" }
+
+func identityOf(ctx context.Context) *identity {
+	i, _ := ctx.Value(identityKey{}).(*identity)
+	return i
+}
+
+// NewContext returns a context that carries claims, for FromContext to find, and hides any that ctx carries. Nil claims
+// make it anonymous. Adapters have no need of it, see [Validator.Authenticate]; tests of handlers do.
+func NewContext(ctx context.Context, claims *Claims) context.Context {
+	return &identity{Context: ctx, claims: claims}
+}
+
+// FromContext returns the claims of the request that ctx is the context of. ok is false, and the claims nil, if the
+// request is anonymous: no credentials under Optional, any request under None.
+//
+// A *gin.Context does not pass on what is in its request's context: there, use c.Request.Context() or authgin.Claims.
+func FromContext(ctx context.Context) (claims *Claims, ok bool) {
+	i := identityOf(ctx)
+	if i == nil || i.claims == nil {
+		return nil, false
+	}
+	return i.claims, true
+}
+
+// AnonymousReason returns the error that made the request's token count for nothing, if it was sent one under Optional
+// with WithLenientOptional. For all other requests it is nil.
+func AnonymousReason(ctx context.Context) error {
+	i := identityOf(ctx)
+	if i == nil {
+		return nil
+	}
+	return i.reason
+}

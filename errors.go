@@ -1,0 +1,243 @@
+package authmw
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/authmw/authmw/internal/compact"
+)
+
+// A failure is one way in which a request can be denied, and all that is said of it to anyone. The sentinels below are
+// the only ones.
+type failure struct {
+	code         string
+	status       int
+	oauthError   string // RFC 6750 section 3.1
+	message      string // for the client
+	cloudreve    int    // https://github.com/cloudreve/cloudreve: pkg/serializer/error.go
+	cloudreveMsg string
+	alike        []error // golang-jwt's sentinels for the same
+}
+
+func (f *failure) Error() string   { return "authmw: " + f.code }
+func (f *failure) Unwrap() []error { return f.alike }
+
+// The sentinels, one for each [Error.Code]. Every error of this package but those of New matches exactly one of them
+// under errors.Is, and golang-jwt's sentinel for the same failure where there is one, so that code written for
+// jwt.ErrTokenExpired keeps working.
+//
+// A token is only ever called expired, not yet valid, of the wrong type or wrong in its claims after its signature was
+// found right.
+var (
+	// ErrMissingToken: the route requires a token and the request has no Bearer credentials. Code missing_token, status
+	// 401.
+	ErrMissingToken error = &failure{
+		code: "missing_token", status: http.StatusUnauthorized,
+		message:   "This resource requires an access token.",
+		cloudreve: 401, cloudreveMsg: "Login required",
+	}
+	// ErrMalformedToken: the credentials or the token are not of the form that is accepted, or the token's header asks
+	// for anything but HS256. Code malformed_token, status 401.
+	ErrMalformedToken error = &failure{
+		code: "malformed_token", status: http.StatusUnauthorized, oauthError: "invalid_token",
+		message:   "The access token is malformed.",
+		cloudreve: 401, cloudreveMsg: "Login required",
+		alike: []error{jwt.ErrTokenMalformed},
+	}
+	// ErrNodeSignature: the credentials are "Bearer Cr …", with which the nodes of a Cloudreve cluster sign requests to
+	// each other. They are no access token and cannot be verified here. Code node_signature, status 401.
+	ErrNodeSignature error = &failure{
+		code: "node_signature", status: http.StatusUnauthorized, oauthError: "invalid_token",
+		message:   "A node signature is not an access token.",
+		cloudreve: 401, cloudreveMsg: "Login required",
+		alike: []error{jwt.ErrTokenMalformed},
+	}
+	// ErrInvalidSignature: the token was signed with none of the current secrets, or was changed since. Code
+	// invalid_signature, status 401.
+	ErrInvalidSignature error = &failure{
+		code: "invalid_signature", status: http.StatusUnauthorized, oauthError: "invalid_token",
+		message:   "The access token has an invalid signature.",
+		cloudreve: 401, cloudreveMsg: "Login required",
+		alike: []error{jwt.ErrTokenSignatureInvalid},
+	}
+	// ErrTokenExpired: it is exp or later. Code token_expired, status 401.
+	ErrTokenExpired error = &failure{
+		code: "token_expired", status: http.StatusUnauthorized, oauthError: "invalid_token",
+		message:   "The access token has expired.",
+		cloudreve: 401, cloudreveMsg: "Login required",
+		alike: []error{jwt.ErrTokenExpired, jwt.ErrTokenInvalidClaims},
+	}
+	// ErrTokenNotYetValid: it is earlier than nbf. Code token_not_yet_valid, status 401.
+	ErrTokenNotYetValid error = &failure{
+		code: "token_not_yet_valid", status: http.StatusUnauthorized, oauthError: "invalid_token",
+		message:   "The access token is not valid yet.",
+		cloudreve: 401, cloudreveMsg: "Login required",
+		alike: []error{jwt.ErrTokenNotValidYet, jwt.ErrTokenInvalidClaims},
+	}
+	// ErrWrongTokenType: token_type is not "access"; most often a refresh token was sent. Code wrong_token_type, status
+	// 401.
+	ErrWrongTokenType error = &failure{
+		code: "wrong_token_type", status: http.StatusUnauthorized, oauthError: "invalid_token",
+		message:   "The token is not an access token.",
+		cloudreve: 40020, cloudreveMsg: "Invalid token type",
+		alike: []error{jwt.ErrTokenInvalidClaims},
+	}
+	// ErrInvalidClaims: the payload is not one strict JSON object with a good sub and exp. Code invalid_claims, status
+	// 401.
+	ErrInvalidClaims error = &failure{
+		code: "invalid_claims", status: http.StatusUnauthorized, oauthError: "invalid_token",
+		message:   "The access token has invalid claims.",
+		cloudreve: 401, cloudreveMsg: "Login required",
+		alike: []error{jwt.ErrTokenInvalidClaims},
+	}
+	// ErrTokenRejected: the token is good, but the check set by WithClaimsCheck says no. Code token_rejected, status
+	// 401.
+	ErrTokenRejected error = &failure{
+		code: "token_rejected", status: http.StatusUnauthorized, oauthError: "invalid_token",
+		message:   "The access token is no longer accepted.",
+		cloudreve: 401, cloudreveMsg: "Login required",
+		alike: []error{jwt.ErrTokenInvalidClaims},
+	}
+	// ErrAmbiguousCredentials: the request has more than one Authorization header, or a token in more than one place.
+	// Code ambiguous_credentials, status 400.
+	ErrAmbiguousCredentials error = &failure{
+		code: "ambiguous_credentials", status: http.StatusBadRequest, oauthError: "invalid_request",
+		message:   "The request carries more than one set of credentials.",
+		cloudreve: 40001, cloudreveMsg: "Parameter error",
+	}
+	// ErrInsufficientScope: the token was issued to an OAuth client without a scope that the route asks for. Code
+	// insufficient_scope, status 403.
+	ErrInsufficientScope error = &failure{
+		code: "insufficient_scope", status: http.StatusForbidden, oauthError: "insufficient_scope",
+		message:   "The access token lacks a scope that this resource requires.",
+		cloudreve: 40089, cloudreveMsg: "Insufficient scope",
+	}
+	// ErrUnavailable: a token was sent, but the secrets or the check set by WithClaimsCheck cannot be had at the moment.
+	// Code unavailable, status 503.
+	ErrUnavailable error = &failure{
+		code: "unavailable", status: http.StatusServiceUnavailable,
+		message:   "Access tokens cannot be checked at the moment.",
+		cloudreve: 50001, cloudreveMsg: "Access tokens cannot be checked at the moment",
+	}
+)
+
+// Error is why a request is denied. It matches one of the sentinels under errors.Is.
+//
+// What it says itself, through Error and LogValue, is for the server's own eyes: it tells, for example, how long ago a
+// token expired. It never holds a token, a secret or anything else that the sender chose. What the sender may know is
+// in Code, Message and Challenge.
+type Error struct {
+	failure *failure
+	cause   error
+	scopes  []string // that the route asks for, with ErrInsufficientScope
+	missing string   // the first of them that the token lacks
+}
+
+// asError returns err as an *Error. One that no part of this package made is a failure of the server's, never the
+// sender's.
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	var f *failure
+	if errors.As(err, &f) {
+		return &Error{failure: f, cause: err}
+	}
+	return deny(ErrUnavailable, err)
+}
+
+// deny makes an Error of a sentinel and, for the server's own eyes, what led to it.
+func deny(sentinel, cause error) *Error {
+	return &Error{failure: sentinel.(*failure), cause: cause}
+}
+
+// refuse makes an Error of what package compact says of a token.
+func refuse(err error) *Error {
+	var refused *compact.Error
+	if !errors.As(err, &refused) {
+		return deny(ErrUnavailable, err)
+	}
+	switch refused.Kind {
+	case compact.Malformed:
+		return deny(ErrMalformedToken, err)
+	case compact.Signature:
+		return deny(ErrInvalidSignature, err)
+	case compact.Expired:
+		return deny(ErrTokenExpired, err)
+	case compact.NotYetValid:
+		return deny(ErrTokenNotYetValid, err)
+	case compact.WrongType:
+		return deny(ErrWrongTokenType, err)
+	default:
+		return deny(ErrInvalidClaims, err)
+	}
+}
+
+// Error returns the code and the detail, such as "authmw: token_expired: expired 35s ago".
+func (e *Error) Error() string {
+	if e.cause == nil {
+		return e.failure.Error()
+	}
+	return e.failure.Error() + ": " + strings.TrimPrefix(e.cause.Error(), e.failure.Error()+": ")
+}
+
+// Unwrap returns the sentinel and what led to the denial.
+func (e *Error) Unwrap() []error {
+	if e.cause == nil {
+		return []error{e.failure}
+	}
+	return []error{e.failure, e.cause}
+}
+
+// Code returns the failure's name, such as "token_expired". Codes are stable; the sentinels' comments list them.
+func (e *Error) Code() string { return e.failure.code }
+
+// Status returns the HTTP status for the failure: 400, 401, 403 or 503.
+func (e *Error) Status() int { return e.failure.status }
+
+// Message returns the one sentence about the failure that a client is told.
+func (e *Error) Message() string { return e.failure.message }
+
+// Scopes returns the scopes that the route asks for if the failure is ErrInsufficientScope, and nil otherwise.
+func (e *Error) Scopes() []string { return e.scopes }
+
+// Challenge returns the value of the WWW-Authenticate header for the failure (RFC 6750 section 3), or "" if there is
+// nothing that other credentials could better. A request without credentials is told the scheme and realm alone, "and
+// not … an error code or other error information" (section 3.1).
+func (e *Error) Challenge(realm string) string {
+	if e.failure.status == http.StatusServiceUnavailable {
+		return ""
+	}
+	challenge := `Bearer realm="` + realm + `"`
+	if e.failure.oauthError != "" {
+		challenge += `, error="` + e.failure.oauthError + `", error_description="` + e.failure.message + `"`
+	}
+	if len(e.scopes) > 0 {
+		challenge += `, scope="` + strings.Join(e.scopes, " ") + `"`
+	}
+	return challenge
+}
+
+// CloudreveCode returns the failure's code in Cloudreve's own API and the message that goes with it there.
+func (e *Error) CloudreveCode() (code int, msg string) {
+	code, msg = e.failure.cloudreve, e.failure.cloudreveMsg
+	if e.missing != "" {
+		msg = fmt.Sprintf("%s: %s", msg, e.missing)
+	}
+	return code, msg
+}
+
+// LogValue returns the code and, if there is one, the detail.
+func (e *Error) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("code", e.Code())}
+	if e.cause != nil {
+		attrs = append(attrs, slog.String("detail", e.cause.Error()))
+	}
+	return slog.GroupValue(attrs...)
+}

@@ -1,0 +1,70 @@
+package authmw
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/authmw/authmw/internal/compact"
+)
+
+// MinSecretSize is the least number of bytes in a secret: RFC 7518 section 3.2, "A key of the same size as the hash
+// output (for instance, 256 bits for "HS256") or larger MUST be used". Cloudreve's own have 256.
+const MinSecretSize = 32
+
+// Keys is a list of secrets, prepared for use: the current one and those before it whose tokens are still good. It is
+// immutable, safe for concurrent use and, as a KeySource, always itself.
+type Keys struct {
+	verifier *compact.Verifier
+	n        int
+}
+
+// NewKeys returns the Keys of a current secret and any previous ones. It copies them. The error names every secret of
+// less than MinSecretSize bytes by its place, never by its value.
+func NewKeys(current []byte, previous ...[]byte) (*Keys, error) {
+	secrets := append([][]byte{current}, previous...)
+	var errs []error
+	for i, secret := range secrets {
+		if len(secret) < MinSecretSize {
+			name := "the secret"
+			if i > 0 {
+				name = fmt.Sprintf("previous secret %d", i)
+			}
+			errs = append(errs, fmt.Errorf("authmw: %s has %d bytes, HS256 needs %d or more (RFC 7518 section 3.2)",
+				name, len(secret), MinSecretSize))
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return &Keys{verifier: compact.NewVerifier(secrets...), n: len(secrets)}, nil
+}
+
+// Keys returns k, which makes a fixed list of secrets a KeySource.
+func (k *Keys) Keys(context.Context) (*Keys, error) { return k, nil }
+
+// String tells how many secrets there are and nothing else.
+func (k *Keys) String() string { return fmt.Sprintf("authmw.Keys(%d)", k.n) }
+
+// GoString returns what String does: %#v would print what a secret was turned into.
+func (k *Keys) GoString() string { return k.String() }
+
+// LogValue returns what String does.
+func (k *Keys) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// A KeySource supplies the secrets in force, so that they can change while the server runs.
+//
+// Keys is called once for every request that carries a token, from many goroutines at once. It should hand out a value
+// kept in memory, such as an atomic.Pointer[Keys] that something else refreshes, and build Keys anew only when the
+// secrets change: it is what makes them costly that makes their use cheap. An error means that the secrets cannot be
+// had: the request is denied with ErrUnavailable, under Required and Optional alike. The context is the request's.
+type KeySource interface {
+	Keys(ctx context.Context) (*Keys, error)
+}
+
+// KeySourceFunc is a function as a KeySource.
+type KeySourceFunc func(ctx context.Context) (*Keys, error)
+
+// Keys calls f.
+func (f KeySourceFunc) Keys(ctx context.Context) (*Keys, error) { return f(ctx) }

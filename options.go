@@ -1,0 +1,187 @@
+package authmw
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	defaultRealm        = "api"
+	defaultMaxTokenSize = 8 << 10
+	maxLeeway           = 5 * time.Minute
+	minMaxTokenSize     = 256     // just above Cloudreve's access tokens
+	maxMaxTokenSize     = 1 << 20 // what net/http takes in headers
+)
+
+// An Option changes a default of New. What is wrong with its arguments, New reports.
+type Option func(*config)
+
+type config struct {
+	Validator
+	previous [][]byte
+	errs     []error
+}
+
+func (c *config) invalid(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf("authmw: "+format, args...))
+}
+
+// WithPreviousSecrets also accepts tokens signed with secrets that are no longer the current one, so that the secret
+// can change without every user having to log in again. They are tried in this order once the current one fails. Keep
+// them for no longer than access tokens live.
+func WithPreviousSecrets(secrets ...[]byte) Option {
+	return func(c *config) { c.previous = append(c.previous, secrets...) }
+}
+
+// WithLeeway lets exp and nbf be missed by up to leeway, for servers whose clocks differ, of 0 to 5 minutes. The default
+// is 0, as in Cloudreve: there a token is good from the very second of its issue, so a clock that lags Cloudreve's
+// refuses every token at first.
+func WithLeeway(leeway time.Duration) Option {
+	return func(c *config) {
+		if leeway < 0 || leeway > maxLeeway {
+			c.invalid("leeway %v is not between 0 and %v", leeway, maxLeeway)
+		}
+		c.leeway = leeway
+	}
+}
+
+// WithClock sets where the time is read, which is time.Now by default. Tests use it to stand still.
+func WithClock(now func() time.Time) Option {
+	return func(c *config) {
+		if now == nil {
+			c.invalid("the clock is nil")
+		}
+		c.now = now
+	}
+}
+
+// WithRealm sets the realm in the challenge of a denied request, "api" by default: printable ASCII without quotation
+// marks and backslashes.
+func WithRealm(realm string) Option {
+	return func(c *config) {
+		bad := func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
+		if realm == "" || strings.ContainsFunc(realm, bad) {
+			c.invalid("realm %q is empty or has characters other than printable ASCII without \" and \\", realm)
+		}
+		c.realm = realm
+	}
+}
+
+// WithMaxTokenSize sets the number of bytes that a token may have, 8192 by default, between 256 and 1 MiB. Cloudreve's
+// access tokens have 175, those for OAuth clients under 500.
+func WithMaxTokenSize(bytes int) Option {
+	return func(c *config) {
+		if bytes < minMaxTokenSize || bytes > maxMaxTokenSize {
+			c.invalid("token size limit %d is not between %d and %d", bytes, minMaxTokenSize, maxMaxTokenSize)
+		}
+		c.maxTokenSize = bytes
+	}
+}
+
+// WithExtractors sets all the places where a token is looked for, in place of the default AuthorizationHeader() alone.
+// All are searched: a request with a token in two of them is denied with ErrAmbiguousCredentials (RFC 6750 section 2:
+// "Clients MUST NOT use more than one method to transmit the token in each request").
+func WithExtractors(extractors ...Extractor) Option {
+	return func(c *config) {
+		if len(extractors) == 0 {
+			c.invalid("no extractor is left")
+		}
+		for _, extractor := range extractors {
+			switch e := extractor.(type) {
+			case nil:
+				c.invalid("an extractor is nil")
+			case interface{ validate() error }:
+				if err := e.validate(); err != nil {
+					c.errs = append(c.errs, err)
+				}
+			}
+		}
+		c.extractors = append([]Extractor(nil), extractors...)
+	}
+}
+
+// WithRenderer sets how denied requests are answered, which is ProblemJSON by default.
+func WithRenderer(render Renderer) Option {
+	return func(c *config) {
+		if render == nil {
+			c.invalid("the renderer is nil")
+		}
+		c.render = render
+	}
+}
+
+// WithLenientOptional makes Optional do what Cloudreve does: a token that fails to verify (malformed, wrong signature,
+// expired, not yet valid, wrong claims, a node's signature) counts for nothing, and its request is anonymous. The
+// default is to deny the request, since a client whose token has just expired is better told so than shown what
+// strangers see. AnonymousReason tells a handler what was wrong with the token.
+//
+// A token that does verify still denies the request if its type is wrong, its scopes are too few or the check set by
+// WithClaimsCheck refuses it, and so do ambiguous credentials and whatever makes tokens impossible to check.
+func WithLenientOptional() Option {
+	return func(c *config) { c.lenient = true }
+}
+
+// WithClaimsCheck sets a check of every token that was found valid, such as whether its user was banned since it was
+// issued, which no token can tell. The check returns false to deny the request with ErrTokenRejected, and an error if
+// it cannot tell: that denies the request with ErrUnavailable, under Optional too. The context is the request's. The
+// check may change the claims, which are the request's own.
+func WithClaimsCheck(check func(ctx context.Context, claims *Claims) (ok bool, err error)) Option {
+	return func(c *config) {
+		if check == nil {
+			c.invalid("the claims check is nil")
+		}
+		c.check = check
+	}
+}
+
+// Event is one decision about a request under Required or Optional.
+type Event struct {
+	Request *http.Request
+	Mode    Mode
+	// Claims are who sent the request, and nil if it is denied or anonymous.
+	Claims *Claims
+	// Err is why the request is denied or, with WithLenientOptional, why it counts as anonymous for all that it came
+	// with a token. It always is an *Error, whose LogValue and text tell more than the sender is told.
+	Err error
+	// Denied is whether the request is denied.
+	Denied bool
+}
+
+// WithObserver sets a function that is told every decision, before the handler runs, for logs and metrics. It must be
+// safe for concurrent use; the request waits for it. Event.Request still has its token: log parts of it, never the
+// whole.
+func WithObserver(observe func(Event)) Option {
+	return func(c *config) {
+		if observe == nil {
+			c.invalid("the observer is nil")
+		}
+		c.observe = observe
+	}
+}
+
+// build returns the Validator that options describe, or all that is wrong with them.
+func build(keys func(c *config) KeySource, options []Option) (*Validator, error) {
+	c := config{Validator: Validator{
+		now:          time.Now,
+		realm:        defaultRealm,
+		maxTokenSize: defaultMaxTokenSize,
+		render:       ProblemJSON,
+	}}
+	for _, option := range options {
+		if option == nil {
+			c.invalid("an option is nil")
+			continue
+		}
+		option(&c)
+	}
+	c.keys = keys(&c)
+	if err := errors.Join(c.errs...); err != nil {
+		return nil, err
+	}
+	v := c.Validator
+	return &v, nil
+}
