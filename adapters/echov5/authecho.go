@@ -1,0 +1,102 @@
+// Package authecho attaches the modes of package authmw to the routes of Echo v5. For Echo v4, whose types differ but
+// whose use does not, import adapters/echo instead.
+//
+//	e.GET("/files", files, authecho.Required(v, "Files.Read"))
+//	e.GET("/share/:id", share, authecho.Optional(v))
+//	e.GET("/ping", ping, authecho.None())
+package authecho
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/labstack/echo/v5"
+
+	"github.com/authmw/authmw"
+)
+
+// ClaimsKey is the key under which an echo.Context holds the *authmw.Claims, for code that can only look there. It
+// holds nil if the request is anonymous. Claims is the better way to them.
+const ClaimsKey = "authmw.claims"
+
+// Required returns a middleware that admits only requests with a valid token that holds all scopes.
+func Required(v *authmw.Validator, scopes ...string) echo.MiddlewareFunc {
+	return Middleware(v, authmw.Required, scopes...)
+}
+
+// Optional returns a middleware that admits requests without credentials too, as anonymous. A token must be valid and
+// hold all scopes.
+func Optional(v *authmw.Validator, scopes ...string) echo.MiddlewareFunc {
+	return Middleware(v, authmw.Optional, scopes...)
+}
+
+// None returns a middleware that does nothing. It says of a route that it needs no authentication, where others say
+// which they need.
+func None() echo.MiddlewareFunc {
+	return Middleware(nil, authmw.None)
+}
+
+// Middleware returns a middleware for a mode that is only known at run time. For a request that is denied it returns an
+// error that wraps the *authmw.Error, has its HTTP status for echo.StatusCode, and that Echo's default HTTPErrorHandler
+// answers as v.Deny would; one of your own sees it before anything is written. Only if the validator's renderer makes
+// something other than JSON is that written at once.
+//
+// A CORS preflight that no route matches, as in a middleware given to Echo.Use or Echo.Pre, passes without credentials.
+func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.MiddlewareFunc {
+	scopes = slices.Clone(scopes)
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c *echo.Context) error {
+			if authmw.IsPreflight(c.Request()) && !routed(c) {
+				return next(c)
+			}
+			r, err := v.Authenticate(c.Request(), mode, scopes...)
+			if err != nil {
+				return deny(c, v.Denial(c.Request(), err), err)
+			}
+			if r != c.Request() {
+				c.SetRequest(r)
+				if claims, ok := Claims(c); ok {
+					c.Set(ClaimsKey, claims)
+				} else if c.Get(ClaimsKey) != nil {
+					c.Set(ClaimsKey, nil)
+				}
+			}
+			return next(c)
+		}
+	}
+}
+
+// routed reports whether the request has come to a route, rather than to what Echo does with a path or method that has
+// none.
+func routed(c *echo.Context) bool {
+	return c.Path() != "" && c.Get(echo.ContextKeyHeaderAllow) == nil
+}
+
+// deny hands the answer to Echo's error handler, which takes JSON alone.
+func deny(c *echo.Context, response authmw.Response, err error) error {
+	maps.Copy(c.Response().Header(), response.Header)
+	if !json.Valid(response.Body) {
+		c.Response().WriteHeader(response.Status)
+		_, _ = c.Response().Write(response.Body)
+		return err
+	}
+	return &denial{response, err}
+}
+
+// denial is an error that brings its answer along: the default error handler asks an error for its status, and sends
+// what marshals itself as it is.
+type denial struct {
+	response authmw.Response
+	err      error
+}
+
+func (d *denial) Error() string                { return d.err.Error() }
+func (d *denial) Unwrap() error                { return d.err }
+func (d *denial) StatusCode() int              { return d.response.Status }
+func (d *denial) MarshalJSON() ([]byte, error) { return d.response.Body, nil }
+
+// Claims returns the claims of whoever sent the request. ok is false if it is anonymous.
+func Claims(c *echo.Context) (claims *authmw.Claims, ok bool) {
+	return authmw.FromContext(c.Request().Context())
+}

@@ -1,0 +1,69 @@
+// Package authgin attaches the modes of package authmw to Gin's routes.
+//
+//	r.GET("/files", authgin.Required(v, "Files.Read"), files)
+//	r.GET("/share/:id", authgin.Optional(v), share)
+//	r.GET("/ping", authgin.None(), ping)
+package authgin
+
+import (
+	"slices"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/authmw/authmw"
+)
+
+// ClaimsKey is the key under which a gin.Context holds the *authmw.Claims, for code that can only look there. It holds
+// none if the request is anonymous. Claims is the better way to them.
+const ClaimsKey = "authmw.claims"
+
+// Required returns a middleware that admits only requests with a valid token that holds all scopes.
+func Required(v *authmw.Validator, scopes ...string) gin.HandlerFunc {
+	return Middleware(v, authmw.Required, scopes...)
+}
+
+// Optional returns a middleware that admits requests without credentials too, as anonymous. A token must be valid and
+// hold all scopes.
+func Optional(v *authmw.Validator, scopes ...string) gin.HandlerFunc {
+	return Middleware(v, authmw.Optional, scopes...)
+}
+
+// None returns a middleware that does nothing. It says of a route that it needs no authentication, where others say
+// which they need.
+func None() gin.HandlerFunc {
+	return Middleware(nil, authmw.None)
+}
+
+// Middleware returns a middleware for a mode that is only known at run time. A request that is denied does not reach
+// the handlers after it: the chain is aborted, the *authmw.Error recorded in c.Errors, and v.Deny answers.
+//
+// A CORS preflight that no route matches, as in a middleware given to Engine.Use, passes without credentials.
+func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) gin.HandlerFunc {
+	scopes = slices.Clone(scopes)
+	return func(c *gin.Context) {
+		if c.FullPath() == "" && authmw.IsPreflight(c.Request) {
+			return
+		}
+		r, err := v.Authenticate(c.Request, mode, scopes...)
+		if err != nil {
+			c.Abort()
+			_ = c.Error(err)
+			v.Deny(c.Writer, c.Request, err)
+			return
+		}
+		if r == c.Request {
+			return
+		}
+		c.Request = r
+		if claims, ok := Claims(c); ok {
+			c.Set(ClaimsKey, claims)
+		} else {
+			c.Delete(ClaimsKey)
+		}
+	}
+}
+
+// Claims returns the claims of whoever sent the request. ok is false if it is anonymous.
+func Claims(c *gin.Context) (claims *authmw.Claims, ok bool) {
+	return authmw.FromContext(c.Request.Context())
+}
