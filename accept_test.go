@@ -79,7 +79,7 @@ const (
 	whyHeader    = "the header asks for something that is not done here (RFC 7515 section 4.1.11)"
 	whyType      = "another typ is another kind of token (RFC 8725 section 3.11)"
 	whyExpires   = "a token that never expires cannot be taken back"
-	whyNumber    = "a NumericDate is a JSON number that every implementation must read alike"
+	whyNumber    = "every implementation must read a number alike"
 	whyYear      = "a time after the year 9999 is milliseconds taken for seconds, or an overflow elsewhere"
 	whyDuplicate = "of two members, which one counts differs between implementations (RFC 7519 section 4)"
 	whyFold      = "member names are case-sensitive (RFC 7519 section 10.1.1); a decoder that folds them reads another token"
@@ -286,6 +286,8 @@ func TestWhatIsAccepted(t *testing.T) {
 		{"long s in another claim's name", with(`"sub"`, "\"\u017fcopes\":[],\"sub\""), authmw.ErrInvalidClaims, accepts, whyFold},
 		{"unknown names that differ by case", with(`"sub"`, `"x":1,"X":1,"sub"`), nil, accepts, ""},
 		{"unknown members of all types", with(`"sub"`, `"a":null,"b":true,"c":false,"d":-0.5e+7,"e":"\"\\\/\b\f\n\r\t\ud83d\ude00","f":{},"g":[],"sub"`), nil, accepts, ""},
+		{"unknown number beyond float64", with(`"sub"`, `"x":1e400,"sub"`), authmw.ErrInvalidClaims, accepts, whyNumber},
+		{"unknown number next to nothing", with(`"sub"`, `"x":1e-400,"sub"`), nil, accepts, ""},
 		{"raw control character in a string", with(`"sub"`, "\"x\":\"\n\",\"sub\""), authmw.ErrInvalidClaims, refuses, ""},
 		{"unknown escape", with(`"sub"`, `"x":"\x","sub"`), authmw.ErrInvalidClaims, refuses, ""},
 		{"low surrogate alone", with(`"sub"`, `"x":"\udc00","sub"`), authmw.ErrInvalidClaims, accepts, whyUTF8},

@@ -58,6 +58,7 @@ const (
 	reasonMembers   = "more than 16 members in the header"
 	reasonDuplicate = "member given twice"
 	reasonFolded    = "member name in other letter case"
+	reasonRange     = "number beyond float64"
 
 	reasonNotString  = "not a string"
 	reasonNotStrings = "not an array of strings"

@@ -354,7 +354,10 @@ func (s *scanner) skip() {
 	case 'n':
 		s.literal("null")
 	default:
-		s.number()
+		// RFC 8259 section 6: a number beyond float64 is read differently by different implementations, or not at all.
+		if _, err := strconv.ParseFloat(s.number(), 64); err != nil {
+			s.fail(reasonRange)
+		}
 	}
 }
 

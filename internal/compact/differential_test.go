@@ -1,0 +1,177 @@
+package compact
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// oracleClaims is how Cloudreve declares its claims to golang-jwt.
+type oracleClaims struct {
+	TokenType string   `json:"token_type"`
+	Scopes    []string `json:"scopes,omitempty"`
+	ClientID  string   `json:"client_id,omitempty"`
+	jwt.RegisteredClaims
+}
+
+// oracle is golang-jwt with everything on that makes it strict, and Cloudreve's own checks behind it.
+func oracle(token string) (*oracleClaims, error) {
+	claims := new(oracleClaims)
+	_, err := jwt.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return []byte(testSecret), nil },
+		jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired(), jwt.WithTimeFunc(at(issued)))
+	switch {
+	case err != nil:
+		return nil, err
+	case claims.TokenType != "access":
+		return nil, errors.New("token_type")
+	case claims.Subject == "":
+		return nil, errors.New("sub")
+	}
+	return claims, nil
+}
+
+// stricter are all the reasons for which a token may be refused that golang-jwt accepts.
+var stricter = map[string]string{
+	reasonBase64:          "CR, LF and trailing bits in base64url",
+	reasonSignatureLength: "CR and LF in the signature",
+	reasonHeaderLength:    "a long header",
+	reasonMembers:         "a header of many members",
+	reasonHeaderType:      "another typ",
+	reasonUnsupported:     "crit, b64, zip, enc, cty",
+	reasonUTF8:            "bad UTF-8 and lone surrogates, which encoding/json replaces",
+	reasonDepth:           "deep nesting",
+	reasonDuplicate:       "duplicate members, of which the last wins there",
+	reasonFolded:          "member names in other letter case, which encoding/json folds",
+	reasonRange:           "numbers beyond float64 in members that Cloudreve does not know",
+	reasonNotString:       "null for a string, and a kid that is no string",
+	reasonNotStrings:      "null for an array of strings",
+	reasonNotNumber:       "null and strings for a number",
+	reasonNegative:        "nbf and iat before 1970",
+	reasonExponent:        "numbers with an exponent",
+	reasonFar:             "times past the year 9999",
+	reasonLong:            "a long sub",
+	reasonControl:         "control characters in sub",
+}
+
+// compare holds a token against golang-jwt: what is accepted here it accepts too, with the same claims, and what it
+// accepts and is refused here is refused for a reason on the list.
+func compare(t *testing.T, token string) {
+	var claims Claims
+	err := NewVerifier([]byte(testSecret)).Verify(token, Expect{TokenType: "access", Now: at(issued)}, &claims)
+	want, oracleErr := oracle(token)
+	if err == nil {
+		require.NoError(t, oracleErr, "golang-jwt refuses what is accepted here")
+		require.Equal(t, want.TokenType, claims.TokenType)
+		require.Equal(t, want.Subject, claims.Subject)
+		require.Equal(t, want.ClientID, claims.ClientID)
+		require.Equal(t, strings.Join(want.Scopes, "\x00"), strings.Join(claims.Scopes, "\x00"))
+		require.Len(t, claims.Scopes, len(want.Scopes))
+		require.Equal(t, want.ExpiresAt.Unix(), claims.ExpiresAt.Unix())
+		if want.NotBefore == nil {
+			require.True(t, claims.NotBefore.IsZero())
+		} else {
+			require.Equal(t, want.NotBefore.Unix(), claims.NotBefore.Unix())
+		}
+		return
+	}
+	if oracleErr != nil {
+		return
+	}
+	var refused *Error
+	require.ErrorAs(t, err, &refused)
+	if refused.Kind == NotYetValid {
+		require.Less(t, refused.By, time.Second, "an nbf within this second, of which golang-jwt cuts off the fraction")
+		return
+	}
+	require.Contains(t, stricter, refused.Reason, "golang-jwt accepts this")
+}
+
+// TestDifferential puts values of every type into every claim and header parameter, under its own name and under names
+// that are almost it.
+func TestDifferential(t *testing.T) {
+	values := []string{
+		`null`, `true`, `false`, `""`, `"x"`, `"access"`, `"JWT"`, `"HS256"`, `"1795434589"`, `"\u0061ccess"`, `"\ud83d\ude00"`,
+		`"\ud83d"`, `"\u0000"`, "\"\xff\"", "\"\n\"", `"` + strings.Repeat("x", 300) + `"`, `[]`, `[""]`, `["a","b"]`, `["a",null]`,
+		`["a",1]`, `[[]]`, `{}`, `{"a":1,"a":2}`, `{"exp":1}`, `0`, `-0`, `1`, `-1`, `1795430989`, `1795430988.5`, `1795430989.5`,
+		`1795434589.999999999999`, `1e3`, `1E+9`, `1.5e9`, `01`, `+1`, `1.`, `.5`, `0x1`, `NaN`, `1e400`, `-1e400`, `253402300799`,
+		`253402300799.999999`, `253402300800`, `9223372036854775807`, `9223372036854775808`, `18446744073709551616`, ``, ` `, `,`,
+	}
+	variants := func(name string) []string {
+		escaped := `\u00` + strconv.FormatInt(int64(name[0]), 16) + name[1:]
+		return []string{name, escaped, strings.ToUpper(name), strings.ToUpper(name[:1]) + name[1:], name + " ",
+			strings.NewReplacer("k", "\u212a", "s", "\u017f").Replace(name), "x_" + name}
+	}
+	const rest = `"token_type":"access","sub":"wGH0","exp":1795434589`
+	for _, value := range values {
+		for _, known := range claimNames {
+			for _, name := range variants(known) {
+				member := `"` + name + `":` + value
+				for _, payload := range []string{
+					`{` + member + `,` + rest + `}`, `{` + rest + `,` + member + `}`, `{"x":{` + member + `},` + rest + `}`,
+					`{` + strings.Replace(rest, `"`+known+`":`, member+`,"y":`, 1) + `}`,
+				} {
+					compare(t, sign(testSecret, `{"alg":"HS256","typ":"JWT"}`, payload))
+				}
+			}
+		}
+		for _, known := range append([]string{"jwk", "jku", "x5c"}, headerNames...) {
+			for _, name := range variants(known) {
+				member := `"` + name + `":` + value
+				for _, header := range []string{`{` + member + `,"alg":"HS256"}`, `{"alg":"HS256",` + member + `}`, `{` + member + `}`} {
+					compare(t, sign(testSecret, header, `{`+rest+`}`))
+				}
+			}
+		}
+	}
+}
+
+// FuzzDifferential signs any header and payload, so that what is compared is what comes after the MAC.
+func FuzzDifferential(f *testing.F) {
+	const header, payload = `{"alg":"HS256","typ":"JWT"}`, `{"token_type":"access","sub":"wGH0","exp":1795434589,"nbf":1795430989}`
+	headers := []string{header, `{"typ":"JWT","alg":"HS256"}`, `{"alg":"HS256"}`, `{"alg":"none"}`, `{"alg":"HS256","crit":["x"]}`,
+		`{"alg":"HS256","typ":"at+jwt"}`, `{"alg":"none","alg":"HS256"}`, `{"ALG":"HS256"}`, `null`, `{"alg":"HS256","kid":1}`,
+		` { "alg" : "\u0048S256" } `, `{"alg":"HS256","jwk":{"k":[1,2]}}`, `{"alg":"HS256","x":1,"x":2}`, `{"alg":"HS256","cty":"JWT"}`}
+	payloads := []string{payload, `{}`, `null`, `[]`, `{"token_type":"access","sub":"wGH0","exp":1795434589.75}`,
+		`{"token_type":"access","sub":"wGH0","exp":"1795434589"}`, `{"token_type":"access","sub":"wGH0","exp":1.9e9}`,
+		`{"token_type":"access","sub":"wGH0","exp":1795434589,"nbf":1795430989.5}`,
+		`{"token_type":"access","sub":"wGH0","exp":1795434589,"nbf":-1}`, `{"token_type":"access","sub":"wGH0","exp":1,"EXP":1795434589}`,
+		`{"token_type":"access","sub":"a","sub":"wGH0","exp":1795434589}`, `{"token_type":"refresh","sub":"wGH0","exp":1795434589}`,
+		`{"token_type":"access","sub":"\ud83d\ude00\u0000","exp":253402300799}`, `{"token_type":"access","sub":"\ud800","exp":1795434589}`,
+		`{"token_type":"access","sub":"w","exp":1795434589,"scopes":["Files.Read","\u00e9"],"client_id":"c","aud":["a"],"iss":"i","iat":1,"jti":"j"}`,
+		`{"token_type":"access","sub":"w","exp":1795434589,"scopes":null,"client_id":null,"aud":null,"nbf":null}`,
+		`{"token_type":"access","sub":"w","exp":99999999999999999999}`, "{\"token_type\":\"access\",\"sub\":\"w\xff\",\"exp\":1795434589}",
+		`{"token_type":"access","sub":"w","exp":1795434589,"x":[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]}`,
+		`{"token_type":"access","sub":"w","exp":1795434589.99999999999999999999}`, `{"token_type":"access","sub":"w","exp":1795434589,"x":-0.0e-0}`}
+	for _, h := range headers {
+		f.Add(h, payload)
+	}
+	for _, p := range payloads {
+		f.Add(header, p)
+	}
+	f.Fuzz(func(t *testing.T, header, payload string) {
+		compare(t, sign(testSecret, header, payload))
+	})
+}
+
+// FuzzToken compares any token as it is. Nothing but what was signed is ever accepted.
+func FuzzToken(f *testing.F) {
+	good := sign(testSecret, `{"alg":"HS256","typ":"JWT"}`, `{"token_type":"access","sub":"wGH0","exp":1795434589}`)
+	_, tokens := readCapture(f)
+	for _, token := range tokens {
+		f.Add(token.Token)
+	}
+	for _, seed := range []string{good, good + "=", good + "\n", good[:60] + "\r\n" + good[60:], good + ".", "." + good, "..", "", "a.b.c"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, token string) {
+		compare(t, token)
+		payload, err := NewVerifier([]byte(testSecret)).authenticate(token)
+		require.Equal(t, token == good, err == nil)
+		require.Equal(t, err == nil, payload != "")
+	})
+}
