@@ -117,7 +117,7 @@ func (v *Validator) accept(ctx context.Context, claims *Claims) *Error {
 	}
 	switch ok, err := v.check(ctx, claims); {
 	case err != nil:
-		return deny(ErrUnavailable, err)
+		return asError(err)
 	case !ok:
 		return deny(ErrTokenRejected, nil)
 	default:

@@ -27,103 +27,62 @@ type failure struct {
 func (f *failure) Error() string   { return "authmw: " + f.code }
 func (f *failure) Unwrap() []error { return f.alike }
 
-// The sentinels, one for each [Error.Code]. Every error of this package but those of New matches exactly one of them
+func newFailure(code string, status int, oauthError, message string, cloudreve int, cloudreveMsg string, alike ...error) error {
+	return &failure{code, status, oauthError, message, cloudreve, cloudreveMsg, alike}
+}
+
+// invalidToken is the failure of a token that was sent, but is not good. Cloudreve takes its sender for anonymous, and
+// tells anonymous senders to log in.
+func invalidToken(code, message string, alike ...error) error {
+	return newFailure(code, http.StatusUnauthorized, "invalid_token", message, 401, "Login required", alike...)
+}
+
+// The sentinels, one for each [Error.Code]. Every error of this package but those of New and NewKeys matches one of them
 // under errors.Is, and golang-jwt's sentinel for the same failure where there is one, so that code written for
 // jwt.ErrTokenExpired keeps working.
 //
 // A token is only ever called expired, not yet valid, of the wrong type or wrong in its claims after its signature was
 // found right.
 var (
-	// ErrMissingToken: the route requires a token and the request has no Bearer credentials. Code missing_token, status
-	// 401.
-	ErrMissingToken error = &failure{
-		code: "missing_token", status: http.StatusUnauthorized,
-		message:   "This resource requires an access token.",
-		cloudreve: 401, cloudreveMsg: "Login required",
-	}
-	// ErrMalformedToken: the credentials or the token are not of the form that is accepted, or the token's header asks
-	// for anything but HS256. Code malformed_token, status 401.
-	ErrMalformedToken error = &failure{
-		code: "malformed_token", status: http.StatusUnauthorized, oauthError: "invalid_token",
-		message:   "The access token is malformed.",
-		cloudreve: 401, cloudreveMsg: "Login required",
-		alike: []error{jwt.ErrTokenMalformed},
-	}
+	// ErrMissingToken: the route requires a token and the request has no Bearer credentials. Status 401.
+	ErrMissingToken = newFailure("missing_token", http.StatusUnauthorized, "", "This resource requires an access token.", 401, "Login required")
+
+	// ErrMalformedToken: the credentials or the token do not have the form that is accepted, or the token's header asks
+	// for anything but HS256. Status 401.
+	ErrMalformedToken = invalidToken("malformed_token", "The access token is malformed.", jwt.ErrTokenMalformed)
+
 	// ErrNodeSignature: the credentials are "Bearer Cr …", with which the nodes of a Cloudreve cluster sign requests to
-	// each other. They are no access token and cannot be verified here. Code node_signature, status 401.
-	ErrNodeSignature error = &failure{
-		code: "node_signature", status: http.StatusUnauthorized, oauthError: "invalid_token",
-		message:   "A node signature is not an access token.",
-		cloudreve: 401, cloudreveMsg: "Login required",
-		alike: []error{jwt.ErrTokenMalformed},
-	}
-	// ErrInvalidSignature: the token was signed with none of the current secrets, or was changed since. Code
-	// invalid_signature, status 401.
-	ErrInvalidSignature error = &failure{
-		code: "invalid_signature", status: http.StatusUnauthorized, oauthError: "invalid_token",
-		message:   "The access token has an invalid signature.",
-		cloudreve: 401, cloudreveMsg: "Login required",
-		alike: []error{jwt.ErrTokenSignatureInvalid},
-	}
-	// ErrTokenExpired: it is exp or later. Code token_expired, status 401.
-	ErrTokenExpired error = &failure{
-		code: "token_expired", status: http.StatusUnauthorized, oauthError: "invalid_token",
-		message:   "The access token has expired.",
-		cloudreve: 401, cloudreveMsg: "Login required",
-		alike: []error{jwt.ErrTokenExpired, jwt.ErrTokenInvalidClaims},
-	}
-	// ErrTokenNotYetValid: it is earlier than nbf. Code token_not_yet_valid, status 401.
-	ErrTokenNotYetValid error = &failure{
-		code: "token_not_yet_valid", status: http.StatusUnauthorized, oauthError: "invalid_token",
-		message:   "The access token is not valid yet.",
-		cloudreve: 401, cloudreveMsg: "Login required",
-		alike: []error{jwt.ErrTokenNotValidYet, jwt.ErrTokenInvalidClaims},
-	}
-	// ErrWrongTokenType: token_type is not "access"; most often a refresh token was sent. Code wrong_token_type, status
-	// 401.
-	ErrWrongTokenType error = &failure{
-		code: "wrong_token_type", status: http.StatusUnauthorized, oauthError: "invalid_token",
-		message:   "The token is not an access token.",
-		cloudreve: 40020, cloudreveMsg: "Invalid token type",
-		alike: []error{jwt.ErrTokenInvalidClaims},
-	}
-	// ErrInvalidClaims: the payload is not one strict JSON object with a good sub and exp. Code invalid_claims, status
-	// 401.
-	ErrInvalidClaims error = &failure{
-		code: "invalid_claims", status: http.StatusUnauthorized, oauthError: "invalid_token",
-		message:   "The access token has invalid claims.",
-		cloudreve: 401, cloudreveMsg: "Login required",
-		alike: []error{jwt.ErrTokenInvalidClaims},
-	}
-	// ErrTokenRejected: the token is good, but the check set by WithClaimsCheck says no. Code token_rejected, status
-	// 401.
-	ErrTokenRejected error = &failure{
-		code: "token_rejected", status: http.StatusUnauthorized, oauthError: "invalid_token",
-		message:   "The access token is no longer accepted.",
-		cloudreve: 401, cloudreveMsg: "Login required",
-		alike: []error{jwt.ErrTokenInvalidClaims},
-	}
+	// each other. They are no access token and cannot be verified here. Status 401.
+	ErrNodeSignature = invalidToken("node_signature", "A node signature is not an access token.", jwt.ErrTokenMalformed)
+
+	// ErrInvalidSignature: the token was signed with none of the current secrets, or was changed since. Status 401.
+	ErrInvalidSignature = invalidToken("invalid_signature", "The access token has an invalid signature.", jwt.ErrTokenSignatureInvalid)
+
+	// ErrTokenExpired: it is exp or later. Status 401.
+	ErrTokenExpired = invalidToken("token_expired", "The access token has expired.", jwt.ErrTokenExpired, jwt.ErrTokenInvalidClaims)
+
+	// ErrTokenNotYetValid: it is earlier than nbf. Status 401.
+	ErrTokenNotYetValid = invalidToken("token_not_yet_valid", "The access token is not valid yet.", jwt.ErrTokenNotValidYet, jwt.ErrTokenInvalidClaims)
+
+	// ErrWrongTokenType: token_type is not "access"; most often a refresh token was sent. Status 401.
+	ErrWrongTokenType = newFailure("wrong_token_type", http.StatusUnauthorized, "invalid_token", "The token is not an access token.", 40020, "Invalid token type", jwt.ErrTokenInvalidClaims)
+
+	// ErrInvalidClaims: the payload is not one strict JSON object with a good sub and exp. Status 401.
+	ErrInvalidClaims = invalidToken("invalid_claims", "The access token has invalid claims.", jwt.ErrTokenInvalidClaims)
+
+	// ErrTokenRejected: the token is good, but the check set by WithClaimsCheck says no. Status 401.
+	ErrTokenRejected = invalidToken("token_rejected", "The access token is no longer accepted.", jwt.ErrTokenInvalidClaims)
+
 	// ErrAmbiguousCredentials: the request has more than one Authorization header, or a token in more than one place.
-	// Code ambiguous_credentials, status 400.
-	ErrAmbiguousCredentials error = &failure{
-		code: "ambiguous_credentials", status: http.StatusBadRequest, oauthError: "invalid_request",
-		message:   "The request carries more than one set of credentials.",
-		cloudreve: 40001, cloudreveMsg: "Parameter error",
-	}
-	// ErrInsufficientScope: the token was issued to an OAuth client without a scope that the route asks for. Code
-	// insufficient_scope, status 403.
-	ErrInsufficientScope error = &failure{
-		code: "insufficient_scope", status: http.StatusForbidden, oauthError: "insufficient_scope",
-		message:   "The access token lacks a scope that this resource requires.",
-		cloudreve: 40089, cloudreveMsg: "Insufficient scope",
-	}
-	// ErrUnavailable: a token was sent, but the secrets or the check set by WithClaimsCheck cannot be had at the moment.
-	// Code unavailable, status 503.
-	ErrUnavailable error = &failure{
-		code: "unavailable", status: http.StatusServiceUnavailable,
-		message:   "Access tokens cannot be checked at the moment.",
-		cloudreve: 50001, cloudreveMsg: "Access tokens cannot be checked at the moment",
-	}
+	// Status 400.
+	ErrAmbiguousCredentials = newFailure("ambiguous_credentials", http.StatusBadRequest, "invalid_request", "The request carries more than one set of credentials.", 40001, "Parameter error")
+
+	// ErrInsufficientScope: the token was issued to an OAuth client without a scope that the route asks for. Status 403.
+	ErrInsufficientScope = newFailure("insufficient_scope", http.StatusForbidden, "insufficient_scope", "The access token lacks a scope that this resource requires.", 40089, "Insufficient scope")
+
+	// ErrUnavailable: a token was sent, but what it takes to check it, the secrets or the check set by WithClaimsCheck,
+	// cannot be had at the moment. Status 503.
+	ErrUnavailable = newFailure("unavailable", http.StatusServiceUnavailable, "", "Access tokens cannot be checked at the moment.", 50001, "Access tokens cannot be checked at the moment")
 )
 
 // Error is why a request is denied. It matches one of the sentinels under errors.Is.
@@ -195,7 +154,7 @@ func (e *Error) Unwrap() []error {
 	return []error{e.failure, e.cause}
 }
 
-// Code returns the failure's name, such as "token_expired". Codes are stable; the sentinels' comments list them.
+// Code returns the failure's name, such as "token_expired" for ErrTokenExpired. Codes are stable.
 func (e *Error) Code() string { return e.failure.code }
 
 // Status returns the HTTP status for the failure: 400, 401, 403 or 503.

@@ -127,7 +127,8 @@ func WithLenientOptional() Option {
 
 // WithClaimsCheck sets a check of every token that was found valid, such as whether its user was banned since it was
 // issued, which no token can tell. The check returns false to deny the request with ErrTokenRejected, and an error if
-// it cannot tell: that denies the request with ErrUnavailable, under Optional too. The context is the request's. The
+// it cannot tell: that denies the request with ErrUnavailable, under Optional too. An error that wraps a sentinel of
+// this package, such as ErrTokenRejected, is that one, with a reason for the log. The context is the request's. The
 // check may change the claims, which are the request's own.
 func WithClaimsCheck(check func(ctx context.Context, claims *Claims) (ok bool, err error)) Option {
 	return func(c *config) {

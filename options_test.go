@@ -3,6 +3,7 @@ package authmw_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -92,11 +93,13 @@ func TestClaimsCheck(t *testing.T) {
 			return false, nil
 		case "down":
 			return true, down
+		case "banned in March":
+			return false, fmt.Errorf("%w: banned in March", authmw.ErrTokenRejected)
 		}
 		return true, nil
 	}))
 	for subject, want := range map[string]error{
-		"wGH0": nil, "banned": authmw.ErrTokenRejected, "down": authmw.ErrUnavailable,
+		"wGH0": nil, "banned": authmw.ErrTokenRejected, "banned in March": authmw.ErrTokenRejected, "down": authmw.ErrUnavailable,
 	} {
 		token := sign(usualHeader, payload(t, "wGH0", subject))
 		ctx := context.WithValue(t.Context(), contextKey{}, "the request's")
