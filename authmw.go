@@ -1,5 +1,5 @@
-// Package authmw tells a Go web server who sent a request by the access token that comes with it: the HS256 JSON Web
-// Token of Cloudreve v4. Each route says how much it cares, by its [Mode].
+// Package authmw identifies the sender of an HTTP request by its access token, the HS256 JSON Web Token that Cloudreve
+// v4 issues. Each route says how much it cares, by its [Mode].
 //
 // A [Validator] takes a request and a mode and answers with [Claims], with nil for an anonymous sender, or with an
 // [Error]. Adapters attach it to the routes of a framework: adapters/nethttp (in this module), adapters/echo,
@@ -35,9 +35,9 @@ type Validator struct {
 	observe      func(Event)
 }
 
-// New returns a Validator for tokens signed with secret, of which it keeps no copy that can be read back. For
-// Cloudreve's tokens the secret is the site's master key: the bytes of the setting secret_key, as they are. It must
-// have MinSecretSize bytes or more.
+// New returns a Validator for tokens signed with secret, which it copies and never prints or returns. For Cloudreve's
+// tokens it is the site's master key: the bytes of the setting secret_key, as they are. It must have MinSecretSize bytes
+// or more.
 //
 // The error tells everything that is wrong with the secret and the options at once.
 func New(secret []byte, options ...Option) (*Validator, error) {
@@ -133,7 +133,7 @@ var (
 )
 
 // Check returns the claims of whoever sent r, nil for an anonymous sender where mode admits one, or the *Error for
-// which r is to be denied, never more than one of them. All scopes must be held by a token that has a client_id; see
+// which r is to be denied; at most one of the two is not nil. A token with a client_id must hold all scopes; see
 // [Claims.HasScope]. It neither changes r nor writes an answer; Deny does the latter.
 func (v *Validator) Check(r *http.Request, mode Mode, scopes ...string) (*Claims, error) {
 	i, err := v.identify(r, mode, scopes)
@@ -145,7 +145,7 @@ func (v *Validator) Check(r *http.Request, mode Mode, scopes ...string) (*Claims
 
 // Authenticate does what Check does and returns the request for the handler: r, or a shallow copy of it whose context
 // carries the claims for FromContext and, for a sender made anonymous by WithLenientOptional, the reason for
-// AnonymousReason. It is what an adapter needs.
+// AnonymousReason. On failure the request is nil and the error an *Error. It is what an adapter needs.
 func (v *Validator) Authenticate(r *http.Request, mode Mode, scopes ...string) (*http.Request, error) {
 	i, err := v.identify(r, mode, scopes)
 	if err != nil {
@@ -171,11 +171,11 @@ func (v *Validator) identify(r *http.Request, mode Mode, scopes []string) (*iden
 	i, denial := v.decide(r, mode, scopes)
 	if v != nil && v.observe != nil {
 		event := Event{Request: r, Mode: mode}
-		switch {
-		case denial != nil:
-			event.Denied, event.Err = true, denial
-		case i != nil:
+		if i != nil {
 			event.Claims, event.Err = i.claims, i.reason
+		}
+		if denial != nil {
+			event.Denied, event.Err = true, denial
 		}
 		v.observe(event)
 	}
@@ -185,6 +185,7 @@ func (v *Validator) identify(r *http.Request, mode Mode, scopes []string) (*iden
 	return i, nil
 }
 
+// decide returns who sent r, and why r is denied. It returns both for a token that is good, but not good enough.
 func (v *Validator) decide(r *http.Request, mode Mode, scopes []string) (*identity, *Error) {
 	token, err := v.extract(r)
 	if err != nil {
@@ -210,11 +211,11 @@ func (v *Validator) decide(r *http.Request, mode Mode, scopes []string) (*identi
 	}{claims: newClaims(&parsed)}
 	found.identity.claims = &found.claims
 	if err := v.accept(r.Context(), &found.claims); err != nil {
-		return nil, err
+		return &found.identity, err
 	}
 	for _, scope := range scopes {
 		if !found.claims.HasScope(scope) {
-			return nil, insufficientScope(scope, scopes)
+			return &found.identity, insufficientScope(scope, scopes)
 		}
 	}
 	return &found.identity, nil
@@ -264,10 +265,10 @@ func (v *Validator) extract(r *http.Request) (token string, err error) {
 	return token, nil
 }
 
-// IsPreflight reports whether r is a CORS preflight: OPTIONS with Origin and Access-Control-Request-Method (Fetch
-// standard, section 4.9). A browser sends it without credentials, so a middleware round a whole router has to let it
-// through to whatever answers preflights behind it. Anyone can send one, so a handler that does not look at the method
-// must not be reached that way: adapters let preflights through only where no route has claimed the request yet.
+// IsPreflight is for adapters. It reports whether r is a CORS preflight: OPTIONS with Origin and
+// Access-Control-Request-Method (Fetch standard, section 4.9). A browser sends it without credentials, so a middleware
+// round a whole router has to let it through to whatever answers preflights behind it. Anyone can send one, so a handler
+// that does not look at the method must not be reached that way: adapters let through only those that no route claims.
 func IsPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" &&
 		r.Header.Get("Access-Control-Request-Method") != ""

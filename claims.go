@@ -24,7 +24,8 @@ type Claims struct {
 	TokenType string
 	// Subject is sub, the user: for Cloudreve a hashid such as "wGH0", never the number in its database.
 	Subject string
-	// ExpiresAt is exp, from when on the token is no longer valid. A fraction of a second is shown, but not granted.
+	// ExpiresAt is exp, from when on the token is no longer valid. A fraction of a second is kept here, but the token
+	// expires at the whole second before it.
 	ExpiresAt time.Time
 	// NotBefore is nbf, from when on the token is valid: for Cloudreve the time of issue. It is zero if absent.
 	NotBefore time.Time
@@ -50,7 +51,11 @@ func newClaims(c *compact.Claims) Claims {
 
 // HasScope reports whether the token may do what scope stands for, by Cloudreve's rule: a token without a client_id may
 // do everything; with one, scopes must hold the scope itself or, for "X.Read", "X.Write". Case matters.
+// Nil claims, those of an anonymous sender, have no scope.
 func (c *Claims) HasScope(scope string) bool {
+	if c == nil {
+		return false
+	}
 	if c.ClientID == "" || slices.Contains(c.Scopes, scope) {
 		return true
 	}
@@ -98,9 +103,9 @@ func (c Claims) MarshalJSON() ([]byte, error) {
 	return json.Marshal(claimsJSON{c.TokenType, c.Subject, seconds(c.ExpiresAt), seconds(c.NotBefore), c.Scopes, c.ClientID})
 }
 
-// UnmarshalJSON sets c from a token's payload with the same strictness as a Validator, but checks none of the values:
-// golang-jwt, asked to parse a token into a *Claims, does that only in part. It returns an error that matches
-// ErrInvalidClaims and leaves c as it was.
+// UnmarshalJSON sets c from a token's payload. It is as strict about its form as a Validator, but checks none of the
+// values, so jwt.ParseWithClaims with a *Claims is no substitute for one: it would take a refresh token. On failure it
+// returns an error that matches ErrInvalidClaims and leaves c as it was.
 func (c *Claims) UnmarshalJSON(payload []byte) error {
 	var parsed compact.Claims
 	if err := compact.ParseClaims(string(payload), &parsed); err != nil {
@@ -149,8 +154,11 @@ func numericDate(t time.Time) *jwt.NumericDate {
 	return jwt.NewNumericDate(t)
 }
 
-// LogValue returns sub, exp and, if there is one, client_id.
+// LogValue returns sub, exp and, if there is one, client_id, or "anonymous" for nil claims.
 func (c *Claims) LogValue() slog.Value {
+	if c == nil {
+		return slog.StringValue("anonymous")
+	}
 	attrs := []slog.Attr{slog.String("sub", c.Subject), slog.Time("exp", c.ExpiresAt)}
 	if c.ClientID != "" {
 		attrs = append(attrs, slog.String("client_id", c.ClientID))

@@ -41,6 +41,12 @@ func TestHasScope(t *testing.T) {
 	}
 }
 
+func TestNilClaims(t *testing.T) {
+	var claims *authmw.Claims
+	require.False(t, claims.HasScope("Files.Read"))
+	require.Equal(t, "anonymous", claims.LogValue().String())
+}
+
 func TestScopesOfARoute(t *testing.T) {
 	v := newValidator(t)
 	client := bearer(sign(usualHeader, payload(t, `"sub"`, `"client_id":"c","scopes":["Files.Write","openid"],"sub"`)))

@@ -34,9 +34,10 @@ func NewContext(ctx context.Context, claims *Claims) context.Context {
 }
 
 // FromContext returns the claims of the request that ctx is the context of. ok is false, and the claims nil, if the
-// request is anonymous: no credentials under Optional, any request under None.
+// request is anonymous: no credentials under Optional, or no mode but None for the route and all around it.
 //
-// A *gin.Context does not pass on what is in its request's context: there, use c.Request.Context() or authgin.Claims.
+// A *gin.Context does not pass on what is in its request's context, unless Engine.ContextWithFallback is set: there, use
+// c.Request.Context() or authgin.Claims.
 func FromContext(ctx context.Context) (claims *Claims, ok bool) {
 	i := identityOf(ctx)
 	if i == nil || i.claims == nil {
@@ -45,7 +46,7 @@ func FromContext(ctx context.Context) (claims *Claims, ok bool) {
 	return i.claims, true
 }
 
-// AnonymousReason returns the error that made the request's token count for nothing, if it was sent one under Optional
+// AnonymousReason returns the *Error that made the request's token count for nothing, if it was sent one under Optional
 // with WithLenientOptional. For all other requests it is nil.
 func AnonymousReason(ctx context.Context) error {
 	i := identityOf(ctx)

@@ -37,9 +37,9 @@ func invalidToken(code, message string, alike ...error) error {
 	return newFailure(code, http.StatusUnauthorized, "invalid_token", message, 401, "Login required", alike...)
 }
 
-// The sentinels, one for each [Error.Code]. Every error of this package but those of New and NewKeys matches one of them
-// under errors.Is, and golang-jwt's sentinel for the same failure where there is one, so that code written for
-// jwt.ErrTokenExpired keeps working.
+// The sentinels, one for each [Error.Code]. Every *Error matches its own under errors.Is, and golang-jwt's for the same
+// failure where there is one, so that code written for jwt.ErrTokenExpired keeps working. It also matches whatever a
+// check, extractor or key source of yours returned.
 //
 // A token is only ever called expired, not yet valid, of the wrong type or wrong in its claims after its signature was
 // found right.
@@ -85,11 +85,12 @@ var (
 	ErrUnavailable = newFailure("unavailable", http.StatusServiceUnavailable, "", "Access tokens cannot be checked at the moment.", 50001, "Access tokens cannot be checked at the moment")
 )
 
-// Error is why a request is denied. It matches one of the sentinels under errors.Is.
+// Error is why a request is denied.
 //
 // What it says itself, through Error and LogValue, is for the server's own eyes: it tells, for example, how long ago a
-// token expired. It never holds a token, a secret or anything else that the sender chose. What the sender may know is
-// in Code, Message and Challenge.
+// token expired. It never holds a token, a secret or anything else that the sender chose, unless the error of a check,
+// extractor or key source of yours does, whose text is part of it. What the sender may know is in Code, Message and
+// Challenge.
 type Error struct {
 	failure *failure
 	cause   error
@@ -166,8 +167,8 @@ func (e *Error) Message() string { return e.failure.message }
 // Scopes returns the scopes that the route asks for if the failure is ErrInsufficientScope, and nil otherwise.
 func (e *Error) Scopes() []string { return e.scopes }
 
-// Challenge returns the value of the WWW-Authenticate header for the failure (RFC 6750 section 3), or "" if there is
-// nothing that other credentials could better. A request without credentials is told the scheme and realm alone, "and
+// Challenge returns the value of the WWW-Authenticate header for the failure (RFC 6750 section 3), or "" if other
+// credentials would not help. A request without credentials is told the scheme and realm alone, "and
 // not … an error code or other error information" (section 3.1).
 func (e *Error) Challenge(realm string) string {
 	if e.failure.status == http.StatusServiceUnavailable {

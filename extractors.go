@@ -10,7 +10,8 @@ import (
 )
 
 // An Extractor finds the token in one place of a request. It returns "" if there is none. An error denies the request:
-// one that wraps a sentinel of this package, such as ErrMalformedToken, as that one, and any other as ErrUnavailable.
+// one that wraps a sentinel of this package, such as ErrMalformedToken for what cannot be a token, as that one, and any
+// other as ErrUnavailable.
 type Extractor interface {
 	Extract(r *http.Request) (token string, err error)
 }
@@ -123,7 +124,8 @@ func Header(name string) Extractor {
 }
 
 // Cookie returns an Extractor for a cookie that holds a token. A browser sends cookies with requests that other sites
-// make it send: routes that change anything need a defence of their own, such as http.CrossOriginProtection.
+// make it send: routes that change anything need a defence of their own, such as http.CrossOriginProtection. It also
+// sends them where its page sets the header: then there are two tokens, and the answer is 400.
 func Cookie(name string) Extractor {
 	return place{"cookie", name, func(r *http.Request, name string) iter.Seq[string] {
 		return func(yield func(string) bool) {

@@ -10,11 +10,11 @@ import (
 )
 
 // MinSecretSize is the least number of bytes in a secret: RFC 7518 section 3.2, "A key of the same size as the hash
-// output (for instance, 256 bits for "HS256") or larger MUST be used". Cloudreve's own have 256.
+// output (for instance, 256 bits for "HS256") or larger MUST be used". Cloudreve generates 256 bytes.
 const MinSecretSize = 32
 
 // Keys is a list of secrets, prepared for use: the current one and those before it whose tokens are still good. It is
-// immutable, safe for concurrent use and, as a KeySource, always itself.
+// immutable and safe for concurrent use. As a KeySource it returns itself.
 type Keys struct {
 	verifier *compact.Verifier
 	n        int
@@ -56,8 +56,8 @@ func (k *Keys) LogValue() slog.Value { return slog.StringValue(k.String()) }
 // A KeySource supplies the secrets in force, so that they can change while the server runs.
 //
 // Keys is called once for every request that carries a token, from many goroutines at once. It should hand out a value
-// kept in memory, such as an atomic.Pointer[Keys] that something else refreshes, and build Keys anew only when the
-// secrets change: it is what makes them costly that makes their use cheap. An error means that the secrets cannot be
+// kept in memory, such as an atomic.Pointer[Keys] that something else refreshes: NewKeys does once what is costly, so
+// that each request is cheap. An error means that the secrets cannot be
 // had: the request is denied with ErrUnavailable, under Required and Optional alike. The context is the request's.
 type KeySource interface {
 	Keys(ctx context.Context) (*Keys, error)

@@ -22,7 +22,7 @@ const (
 	Required Mode = iota
 	// Optional admits requests without credentials as anonymous.
 	Optional
-	// None admits every request and reads nothing of it.
+	// None admits every request and reads nothing of it. It does not lift a mode that is set further out.
 	None
 )
 

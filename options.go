@@ -17,7 +17,8 @@ const (
 	maxMaxTokenSize     = 1 << 20 // what net/http takes in headers
 )
 
-// An Option changes a default of New. What is wrong with its arguments, New reports.
+// An Option changes a default of New. What is wrong with its arguments, New reports. Of an option given twice the last
+// counts, but for WithPreviousSecrets, which adds.
 type Option func(*config)
 
 type config struct {
@@ -37,9 +38,9 @@ func WithPreviousSecrets(secrets ...[]byte) Option {
 	return func(c *config) { c.previous = append(c.previous, secrets...) }
 }
 
-// WithLeeway lets exp and nbf be missed by up to leeway, for servers whose clocks differ, of 0 to 5 minutes. The default
-// is 0, as in Cloudreve: there a token is good from the very second of its issue, so a clock that lags Cloudreve's
-// refuses every token at first.
+// WithLeeway accepts a token up to leeway after exp and before nbf, for servers whose clocks differ. It is between 0, the
+// default and what Cloudreve has, and 5 minutes. Cloudreve sets nbf to the time of issue, so a server whose clock is
+// behind needs some, or refuses every token at first.
 func WithLeeway(leeway time.Duration) Option {
 	return func(c *config) {
 		if leeway < 0 || leeway > maxLeeway {
@@ -129,7 +130,7 @@ func WithLenientOptional() Option {
 // issued, which no token can tell. The check returns false to deny the request with ErrTokenRejected, and an error if
 // it cannot tell: that denies the request with ErrUnavailable, under Optional too. An error that wraps a sentinel of
 // this package, such as ErrTokenRejected, is that one, with a reason for the log. The context is the request's. The
-// check may change the claims, which are the request's own.
+// check may change the claims, which are the request's own. A request that passes two middlewares is checked twice.
 func WithClaimsCheck(check func(ctx context.Context, claims *Claims) (ok bool, err error)) Option {
 	return func(c *config) {
 		if check == nil {
@@ -143,17 +144,19 @@ func WithClaimsCheck(check func(ctx context.Context, claims *Claims) (ok bool, e
 type Event struct {
 	Request *http.Request
 	Mode    Mode
-	// Claims are who sent the request, and nil if it is denied or anonymous.
+	// Claims are who sent the request, also if it is denied for its scopes or by the check set by WithClaimsCheck. They
+	// are nil if the sender is not known.
 	Claims *Claims
-	// Err is why the request is denied or, with WithLenientOptional, why it counts as anonymous for all that it came
-	// with a token. It always is an *Error, whose LogValue and text tell more than the sender is told.
+	// Err is why the request is denied or, with WithLenientOptional, why it counts as anonymous although it had a token.
+	// It is nil or an *Error, whose LogValue and text tell more than the sender is told.
 	Err error
 	// Denied is whether the request is denied.
 	Denied bool
 }
 
 // WithObserver sets a function that is told every decision, before the handler runs, for logs and metrics. It must be
-// safe for concurrent use; the request waits for it. Event.Request still has its token: log parts of it, never the
+// safe for concurrent use; the request waits for it. A request that passes two middlewares is decided on twice, one
+// that passes as a CORS preflight not at all. Event.Request still has its token: log parts of it, never the
 // whole.
 func WithObserver(observe func(Event)) Option {
 	return func(c *config) {

@@ -121,6 +121,7 @@ func TestObserver(t *testing.T) {
 	var events []authmw.Event
 	v := newValidator(t, authmw.WithLenientOptional(), authmw.WithObserver(func(e authmw.Event) { events = append(events, e) }))
 	expired := sign(usualHeader, payload(t, "1795434589", "1"))
+	client := sign(usualHeader, payload(t, `"sub"`, `"client_id":"c","sub"`))
 	for _, row := range []struct {
 		name    string
 		request *http.Request
@@ -133,10 +134,11 @@ func TestObserver(t *testing.T) {
 		{"anonymous", newRequest(), authmw.Optional, "", nil, false},
 		{"denied", newRequest(), authmw.Required, "", authmw.ErrMissingToken, true},
 		{"counted as anonymous", newRequest("Bearer " + expired), authmw.Optional, "", authmw.ErrTokenExpired, false},
+		{"known, but without the scope", newRequest("Bearer " + client), authmw.Required, "wGH0", authmw.ErrInsufficientScope, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			events = nil
-			_, _ = v.Check(row.request, row.mode)
+			_, _ = v.Check(row.request, row.mode, "Files.Read")
 			require.Len(t, events, 1)
 			e := events[0]
 			require.Same(t, row.request, e.Request)

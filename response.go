@@ -12,8 +12,8 @@ type Response struct {
 	Body   []byte
 }
 
-// A Renderer makes the answer to a request that is denied for err. What it need not care about is added to the
-// headers that it does not set: see [Validator.Denial]. A Status that is none of HTTP's becomes err.Status().
+// A Renderer makes the answer to a request that is denied for err. Headers that it leaves out are added, see
+// [Validator.Denial]. A Status that is not from 200 to 599 is replaced by err.Status().
 type Renderer func(r *http.Request, err *Error) Response
 
 // ProblemJSON is the default Renderer: application/problem+json (RFC 9457) with the error's code as an extension member.
@@ -68,7 +68,8 @@ const retryAfter = "5"
 //   - WWW-Authenticate: the error's challenge, if the answer has the error's status;
 //   - Retry-After: 5 seconds, with status 503.
 //
-// An err that is not an *Error is taken for ErrUnavailable: whatever it is, it says nothing about the sender. Adapters
+// An err that matches no sentinel of this package, nil included, is taken for ErrUnavailable: whatever it is, it says
+// nothing about the sender. Adapters
 // for frameworks that write responses themselves use Denial, all others Deny.
 func (v *Validator) Denial(r *http.Request, err error) Response {
 	e := asError(err)

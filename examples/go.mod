@@ -3,10 +3,10 @@ module github.com/authmw/authmw/examples
 go 1.25.0
 
 require (
-	github.com/authmw/authmw v0.0.0
-	github.com/authmw/authmw/adapters/echo v0.0.0
-	github.com/authmw/authmw/adapters/echov5 v0.0.0
-	github.com/authmw/authmw/adapters/gin v0.0.0
+	github.com/authmw/authmw v0.1.0
+	github.com/authmw/authmw/adapters/echo v0.1.0
+	github.com/authmw/authmw/adapters/echov5 v0.1.0
+	github.com/authmw/authmw/adapters/gin v0.1.0
 	github.com/gin-gonic/gin v1.12.0
 	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/labstack/echo/v4 v4.16.0

@@ -9,6 +9,7 @@ package authecho
 import (
 	"encoding/json"
 	"maps"
+	"net/http"
 	"slices"
 
 	"github.com/labstack/echo/v4"
@@ -17,30 +18,33 @@ import (
 )
 
 // ClaimsKey is the key under which an echo.Context holds the *authmw.Claims, for code that can only look there. It
-// holds nil if the request is anonymous. Claims is the better way to them.
+// holds none if the request is anonymous. Claims is the better way to them.
 const ClaimsKey = "authmw.claims"
 
-// Required returns a middleware that admits only requests with a valid token that holds all scopes.
+// Required returns a middleware that admits only requests with a valid token. One that was issued to an OAuth client
+// must hold all scopes; one without a client_id may do everything, see authmw.Claims.HasScope. Middleware says what
+// becomes of the other requests.
 func Required(v *authmw.Validator, scopes ...string) echo.MiddlewareFunc {
 	return Middleware(v, authmw.Required, scopes...)
 }
 
-// Optional returns a middleware that admits requests without credentials too, as anonymous. A token must be valid and
-// hold all scopes.
+// Optional returns a middleware that admits what Required does, and requests without credentials, as anonymous.
 func Optional(v *authmw.Validator, scopes ...string) echo.MiddlewareFunc {
 	return Middleware(v, authmw.Optional, scopes...)
 }
 
 // None returns a middleware that does nothing. It says of a route that it needs no authentication, where others say
-// which they need.
+// which they need. It does not lift a mode that is set further out, on a group or the router.
 func None() echo.MiddlewareFunc {
 	return Middleware(nil, authmw.None)
 }
 
 // Middleware returns a middleware for a mode that is only known at run time. For a request that is denied it returns an
 // *echo.HTTPError that wraps the *authmw.Error and that Echo's default HTTPErrorHandler answers as v.Deny would; one of
-// your own sees it before anything is written. Only if the validator's renderer makes something other than JSON is that
-// written at once.
+// your own sees it before anything is written, with the challenge already among the response's headers. The error has
+// the status of the renderer's answer, 200 for authmw.CloudreveEnvelope; that of the *authmw.Error tells the failure. If
+// the renderer makes something other than JSON, that is written at once, and the error handler called all the same, as
+// Echo does after any response.
 //
 // A CORS preflight that no route matches, as in a middleware given to Echo.Use or Echo.Pre, passes without credentials.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.MiddlewareFunc {
@@ -74,22 +78,34 @@ func routed(c echo.Context) bool {
 }
 
 // deny hands the answer to Echo's error handler, which takes JSON alone.
-func deny(c echo.Context, denial authmw.Response, err error) error {
-	maps.Copy(c.Response().Header(), denial.Header)
-	if !json.Valid(denial.Body) {
-		c.Response().WriteHeader(denial.Status)
-		_, _ = c.Response().Write(denial.Body)
-		return err
+func deny(c echo.Context, response authmw.Response, err error) error {
+	header := c.Response().Header()
+	contentType := response.Header[echo.HeaderContentType]
+	delete(response.Header, echo.HeaderContentType)
+	maps.Copy(header, response.Header)
+	if !json.Valid(response.Body) {
+		header[echo.HeaderContentType] = contentType
+		c.Response().WriteHeader(response.Status)
+		_, _ = c.Response().Write(response.Body)
 	}
-	return &echo.HTTPError{Code: denial.Status, Message: body(denial.Body), Internal: err}
+	return &echo.HTTPError{Code: response.Status, Message: &message{response.Body, header, contentType}, Internal: err}
 }
 
-// body is JSON as the message of an echo.HTTPError: the default error handler sends what marshals itself as it is.
-type body []byte
+// message is JSON as the message of an echo.HTTPError: the default error handler sends what marshals itself as it is.
+type message struct {
+	body        []byte
+	header      http.Header
+	contentType []string
+}
 
-func (b body) MarshalJSON() ([]byte, error) { return b, nil }
+// MarshalJSON sets the Content-Type as well, since it is here that the default error handler sends the message, and not
+// some other handler that has an answer and a Content-Type of its own.
+func (m *message) MarshalJSON() ([]byte, error) {
+	m.header[echo.HeaderContentType] = m.contentType
+	return m.body, nil
+}
 
-func (b body) String() string { return string(b) }
+func (m *message) String() string { return string(m.body) }
 
 // Claims returns the claims of whoever sent the request. ok is false if it is anonymous.
 func Claims(c echo.Context) (claims *authmw.Claims, ok bool) {

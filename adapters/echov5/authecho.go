@@ -9,6 +9,7 @@ package authecho
 import (
 	"encoding/json"
 	"maps"
+	"net/http"
 	"slices"
 
 	"github.com/labstack/echo/v5"
@@ -16,31 +17,34 @@ import (
 	"github.com/authmw/authmw"
 )
 
-// ClaimsKey is the key under which an echo.Context holds the *authmw.Claims, for code that can only look there. It
-// holds nil if the request is anonymous. Claims is the better way to them.
+// ClaimsKey is the key under which a *echo.Context holds the *authmw.Claims, for code that can only look there. It
+// holds none if the request is anonymous. Claims is the better way to them.
 const ClaimsKey = "authmw.claims"
 
-// Required returns a middleware that admits only requests with a valid token that holds all scopes.
+// Required returns a middleware that admits only requests with a valid token. One that was issued to an OAuth client
+// must hold all scopes; one without a client_id may do everything, see authmw.Claims.HasScope. Middleware says what
+// becomes of the other requests.
 func Required(v *authmw.Validator, scopes ...string) echo.MiddlewareFunc {
 	return Middleware(v, authmw.Required, scopes...)
 }
 
-// Optional returns a middleware that admits requests without credentials too, as anonymous. A token must be valid and
-// hold all scopes.
+// Optional returns a middleware that admits what Required does, and requests without credentials, as anonymous.
 func Optional(v *authmw.Validator, scopes ...string) echo.MiddlewareFunc {
 	return Middleware(v, authmw.Optional, scopes...)
 }
 
 // None returns a middleware that does nothing. It says of a route that it needs no authentication, where others say
-// which they need.
+// which they need. It does not lift a mode that is set further out, on a group or the router.
 func None() echo.MiddlewareFunc {
 	return Middleware(nil, authmw.None)
 }
 
 // Middleware returns a middleware for a mode that is only known at run time. For a request that is denied it returns an
-// error that wraps the *authmw.Error, has its HTTP status for echo.StatusCode, and that Echo's default HTTPErrorHandler
-// answers as v.Deny would; one of your own sees it before anything is written. Only if the validator's renderer makes
-// something other than JSON is that written at once.
+// error that wraps the *authmw.Error and that Echo's default HTTPErrorHandler answers as v.Deny would; one of your own
+// sees it before anything is written, with the challenge already among the response's headers. The error has the status
+// of the renderer's answer for echo.StatusCode, 200 for authmw.CloudreveEnvelope; that of the *authmw.Error tells the
+// failure. If the renderer makes something other than JSON, that is written at once, and the error handler called all
+// the same, as Echo does after any response.
 //
 // A CORS preflight that no route matches, as in a middleware given to Echo.Use or Echo.Pre, passes without credentials.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.MiddlewareFunc {
@@ -75,26 +79,38 @@ func routed(c *echo.Context) bool {
 
 // deny hands the answer to Echo's error handler, which takes JSON alone.
 func deny(c *echo.Context, response authmw.Response, err error) error {
-	maps.Copy(c.Response().Header(), response.Header)
+	header := c.Response().Header()
+	contentType := response.Header[echo.HeaderContentType]
+	delete(response.Header, echo.HeaderContentType)
+	maps.Copy(header, response.Header)
 	if !json.Valid(response.Body) {
+		header[echo.HeaderContentType] = contentType
 		c.Response().WriteHeader(response.Status)
 		_, _ = c.Response().Write(response.Body)
-		return err
 	}
-	return &denial{response, err}
+	return &denial{response.Status, response.Body, header, contentType, err}
 }
 
 // denial is an error that brings its answer along: the default error handler asks an error for its status, and sends
 // what marshals itself as it is.
 type denial struct {
-	response authmw.Response
-	err      error
+	status      int
+	body        []byte
+	header      http.Header
+	contentType []string
+	err         error
 }
 
-func (d *denial) Error() string                { return d.err.Error() }
-func (d *denial) Unwrap() error                { return d.err }
-func (d *denial) StatusCode() int              { return d.response.Status }
-func (d *denial) MarshalJSON() ([]byte, error) { return d.response.Body, nil }
+func (d *denial) Error() string   { return d.err.Error() }
+func (d *denial) Unwrap() error   { return d.err }
+func (d *denial) StatusCode() int { return d.status }
+
+// MarshalJSON sets the Content-Type as well, since it is here that the default error handler sends the answer, and not
+// some other handler that has an answer and a Content-Type of its own.
+func (d *denial) MarshalJSON() ([]byte, error) {
+	d.header[echo.HeaderContentType] = d.contentType
+	return d.body, nil
+}
 
 // Claims returns the claims of whoever sent the request. ok is false if it is anonymous.
 func Claims(c *echo.Context) (claims *authmw.Claims, ok bool) {

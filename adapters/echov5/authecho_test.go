@@ -68,6 +68,7 @@ func TestErrorHandlerSeesDenialFirst(t *testing.T) {
 	e.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/files", nil))
 	require.Equal(t, http.StatusTeapot, w.Code)
 	require.Equal(t, "missing_token", w.Body.String())
+	require.Equal(t, "text/plain; charset=UTF-8", w.Header().Get("Content-Type"), "the handler's own")
 	require.Equal(t, `Bearer realm="api"`, w.Header().Get("WWW-Authenticate"))
 }
 

@@ -3,7 +3,7 @@ module github.com/authmw/authmw/adapters/echov5
 go 1.25.0
 
 require (
-	github.com/authmw/authmw v0.0.0
+	github.com/authmw/authmw v0.1.0
 	github.com/labstack/echo/v5 v5.4.4
 	github.com/stretchr/testify v1.12.1
 )

@@ -17,19 +17,20 @@ import (
 // none if the request is anonymous. Claims is the better way to them.
 const ClaimsKey = "authmw.claims"
 
-// Required returns a middleware that admits only requests with a valid token that holds all scopes.
+// Required returns a middleware that admits only requests with a valid token. One that was issued to an OAuth client
+// must hold all scopes; one without a client_id may do everything, see authmw.Claims.HasScope. Middleware says what
+// becomes of the other requests.
 func Required(v *authmw.Validator, scopes ...string) gin.HandlerFunc {
 	return Middleware(v, authmw.Required, scopes...)
 }
 
-// Optional returns a middleware that admits requests without credentials too, as anonymous. A token must be valid and
-// hold all scopes.
+// Optional returns a middleware that admits what Required does, and requests without credentials, as anonymous.
 func Optional(v *authmw.Validator, scopes ...string) gin.HandlerFunc {
 	return Middleware(v, authmw.Optional, scopes...)
 }
 
 // None returns a middleware that does nothing. It says of a route that it needs no authentication, where others say
-// which they need.
+// which they need. It does not lift a mode that is set further out, on a group or the router.
 func None() gin.HandlerFunc {
 	return Middleware(nil, authmw.None)
 }

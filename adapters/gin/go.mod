@@ -3,7 +3,7 @@ module github.com/authmw/authmw/adapters/gin
 go 1.25.0
 
 require (
-	github.com/authmw/authmw v0.0.0
+	github.com/authmw/authmw v0.1.0
 	github.com/gin-gonic/gin v1.12.0
 	github.com/stretchr/testify v1.12.1
 )

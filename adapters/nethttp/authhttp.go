@@ -13,19 +13,20 @@ import (
 	"github.com/authmw/authmw"
 )
 
-// Required returns a middleware that admits only requests with a valid token that holds all scopes.
+// Required returns a middleware that admits only requests with a valid token. One that was issued to an OAuth client
+// must hold all scopes; one without a client_id may do everything, see authmw.Claims.HasScope. Middleware says what
+// becomes of the other requests.
 func Required(v *authmw.Validator, scopes ...string) func(http.Handler) http.Handler {
 	return Middleware(v, authmw.Required, scopes...)
 }
 
-// Optional returns a middleware that admits requests without credentials too, as anonymous. A token must be valid and
-// hold all scopes.
+// Optional returns a middleware that admits what Required does, and requests without credentials, as anonymous.
 func Optional(v *authmw.Validator, scopes ...string) func(http.Handler) http.Handler {
 	return Middleware(v, authmw.Optional, scopes...)
 }
 
 // None returns a middleware that does nothing. It says of a route that it needs no authentication, where others say
-// which they need.
+// which they need. It does not lift a mode that is set further out, on a group or the router.
 func None() func(http.Handler) http.Handler {
 	return Middleware(nil, authmw.None)
 }
@@ -33,11 +34,10 @@ func None() func(http.Handler) http.Handler {
 // Middleware returns a middleware for a mode that is only known at run time. A request that is denied is answered by
 // v.Deny and does not reach the handler.
 //
-// Before a whole router, a CORS preflight passes without credentials if no route claims it: a http.ServeMux is asked
-// which pattern matches, and one without a method claims OPTIONS too. Any other handler that gets requests before a
-// http.ServeMux did may be a router, or a CORS middleware before one, and gets all preflights, as anonymous. The body
-// of its answer is thrown away, since a handler that takes every method for GET must not be readable that way; but
-// handlers that change something should look at the method, here as everywhere.
+// Before a whole router, a CORS preflight that no route claims passes without credentials. The router is an
+// *http.ServeMux, or any other that can be asked for the pattern that matches a request as that can; a pattern without a
+// method claims OPTIONS too. All other handlers may be what a stranger must not reach, so they get no preflight: a CORS
+// middleware belongs outside of this one.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) func(http.Handler) http.Handler {
 	scopes = slices.Clone(scopes)
 	return func(next http.Handler) http.Handler {
@@ -45,8 +45,8 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) func(ht
 			return next
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if authmw.IsPreflight(r) && !routed(next, r) {
-				next.ServeHTTP(headerWriter{w}, r)
+			if authmw.IsPreflight(r) && unclaimed(next, r) {
+				next.ServeHTTP(w, r)
 				return
 			}
 			authenticated, err := v.Authenticate(r, mode, scopes...)
@@ -59,25 +59,20 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) func(ht
 	}
 }
 
-// routed reports whether a route has claimed r or, if next is a router that can be asked, will.
-func routed(next http.Handler, r *http.Request) bool {
-	if r.Pattern != "" {
-		return true
-	}
-	mux, ok := next.(*http.ServeMux)
+// unclaimed reports whether next is a router that says that it has no route for r.
+func unclaimed(next http.Handler, r *http.Request) bool {
+	router, ok := next.(interface {
+		Handler(*http.Request) (http.Handler, string)
+	})
 	if !ok {
 		return false
 	}
-	_, pattern := mux.Handler(r)
-	return pattern != ""
+	_, pattern := router.Handler(r)
+	return pattern == ""
 }
 
-// headerWriter sends a status and headers, which is all that a browser reads of the answer to a preflight.
-type headerWriter struct{ http.ResponseWriter }
-
-func (headerWriter) Write(p []byte) (int, error) { return len(p), nil }
-
-// Claims returns the claims of whoever sent r. ok is false if the request is anonymous.
+// Claims returns the claims of whoever sent r. ok is false if the request is anonymous. It is authmw.FromContext for a
+// request, so that adapters are alike.
 func Claims(r *http.Request) (claims *authmw.Claims, ok bool) {
 	return authmw.FromContext(r.Context())
 }
