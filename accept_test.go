@@ -331,6 +331,7 @@ func TestWhatIsAccepted(t *testing.T) {
 		{"exp array", with(exp, `"exp":[1795434589]`), authmw.ErrInvalidClaims, refuses, ""},
 		{"nbf is now", with(nbf, `"nbf":1795430989.0`), nil, accepts, ""},
 		{"nbf within this second", with(nbf, `"nbf":1795430989.9`), authmw.ErrTokenNotYetValid, accepts, "now is before nbf (RFC 7519 section 4.1.5)"},
+		{"nbf with an exponent in upper case", with(nbf, `"nbf":1E3`), authmw.ErrInvalidClaims, accepts, whyNumber},
 		{"nbf null", with(nbf, `"nbf":null`), authmw.ErrInvalidClaims, accepts, whyNumber},
 		{"nbf negative", with(nbf, `"nbf":-1`), authmw.ErrInvalidClaims, accepts, whyNumber},
 

@@ -54,7 +54,7 @@ func New(secret []byte, options ...Option) (*Validator, error) {
 // tells everything that is wrong with the options at once; source is not asked before the first request.
 func NewFromKeySource(source KeySource, options ...Option) (*Validator, error) {
 	return build(func(c *config) KeySource {
-		if source == nil {
+		if f, ok := source.(KeySourceFunc); source == nil || ok && f == nil {
 			c.invalid("the key source is nil")
 		}
 		if c.previous != nil {

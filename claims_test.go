@@ -32,6 +32,7 @@ func TestHasScope(t *testing.T) {
 		{"prefix", "client", []string{"Files"}, "Files.Read", false},
 		{"scope without a dot", "client", []string{"openid"}, "openid", true},
 		{"bare .Write for bare .Read", "client", []string{".Write"}, ".Read", true},
+		{"Write for another suffix", "client", []string{"Files.Write"}, "Files", false},
 		{"empty scope", "client", []string{"Files.Read"}, "", false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -118,6 +119,8 @@ func TestClaimsJSON(t *testing.T) {
 				jwt.WithTimeFunc(func() time.Time { return time.Unix(issued.Nbf, 0) }))
 			require.NoError(t, err)
 			require.Equal(t, issued.Sub, parsed.Subject)
+			require.Equal(t, issued.ClientID, parsed.ClientID)
+			require.Equal(t, issued.Exp, parsed.ExpiresAt.Unix())
 		})
 	}
 

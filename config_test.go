@@ -22,7 +22,7 @@ func TestNewReportsEverythingAtOnce(t *testing.T) {
 		authmw.WithRealm(`a "realm"`),
 		authmw.WithClock(nil),
 		authmw.WithMaxTokenSize(0),
-		authmw.WithExtractors(nil, authmw.Cookie(""), authmw.Header("a b")),
+		authmw.WithExtractors(nil, authmw.ExtractorFunc(nil), authmw.Cookie(""), authmw.Header("a b")),
 		authmw.WithRenderer(nil),
 		authmw.WithClaimsCheck(nil),
 		authmw.WithObserver(nil),
@@ -34,6 +34,7 @@ func TestNewReportsEverythingAtOnce(t *testing.T) {
 		`authmw: realm "a \"realm\"" is empty or has characters other than printable ASCII without " and \`,
 		`authmw: the clock is nil`,
 		`authmw: token size limit 0 is not between 256 and 1048576`,
+		`authmw: an extractor is nil`,
 		`authmw: an extractor is nil`,
 		`authmw: a cookie needs a name`,
 		`authmw: "a b" cannot be the name of a header`,
@@ -61,6 +62,8 @@ func TestConfigurationBounds(t *testing.T) {
 		{"larger token size", authmw.WithMaxTokenSize(1<<20 + 1), false},
 		{"empty realm", authmw.WithRealm(""), false},
 		{"realm with a line break", authmw.WithRealm("a\r\nSet-Cookie: b"), false},
+		{"realm with a backslash", authmw.WithRealm(`a\b`), false},
+		{"realm with spaces", authmw.WithRealm("my site"), true},
 		{"realm beyond ASCII", authmw.WithRealm("Büro"), false},
 		{"no extractors", authmw.WithExtractors(), false},
 		{"previous secret of 31 bytes", authmw.WithPreviousSecrets(make([]byte, 31)), false},
@@ -88,6 +91,8 @@ func TestSecretSize(t *testing.T) {
 func TestNewFromKeySourceErrors(t *testing.T) {
 	_, err := authmw.NewFromKeySource(nil, authmw.WithPreviousSecrets([]byte(testSecret)))
 	require.EqualError(t, err, "authmw: the key source is nil\nauthmw: previous secrets come from the key source")
+	_, err = authmw.NewFromKeySource(authmw.KeySourceFunc(nil))
+	require.EqualError(t, err, "authmw: the key source is nil")
 }
 
 func TestSecretIsCopied(t *testing.T) {

@@ -103,6 +103,10 @@ type Error struct {
 func asError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
+		if e == nil || e.failure == nil {
+			// Not one of ours: a nil *Error in an error, or one made by hand. It must not pass for no error.
+			return deny(ErrUnavailable, nil)
+		}
 		return e
 	}
 	var f *failure

@@ -117,11 +117,65 @@ func TestForeignErrorsAreTheServers(t *testing.T) {
 		require.Equal(t, http.StatusServiceUnavailable, w.Code)
 		require.Equal(t, "5", w.Header().Get("Retry-After"))
 		require.NotContains(t, w.Body.String(), "disk full")
+		require.NotContains(t, w.Header(), "Www-Authenticate")
 	}
 	w := httptest.NewRecorder()
 	newValidator(t, authmw.WithRealm("my site")).Deny(w, newRequest(), fmt.Errorf("wrapped: %w", authmw.ErrTokenExpired))
 	require.Equal(t, http.StatusUnauthorized, w.Code)
 	require.Contains(t, w.Header().Get("WWW-Authenticate"), `Bearer realm="my site", error="invalid_token"`)
+}
+
+// TestErrorsThatAreNone has errors that errors.As takes for an *Error, but that say nothing: they must not pass for no
+// error at all.
+func TestErrorsThatAreNone(t *testing.T) {
+	for name, none := range map[string]*authmw.Error{"nil": nil, "zero": new(authmw.Error)} {
+		t.Run(name, func(t *testing.T) {
+			extract := authmw.WithExtractors(authmw.ExtractorFunc(func(*http.Request) (string, error) { return "", none }))
+			check := authmw.WithClaimsCheck(func(context.Context, *authmw.Claims) (bool, error) { return true, none })
+			for _, v := range []*authmw.Validator{newValidator(t, extract), newValidator(t, check), newValidator(t, extract, authmw.WithLenientOptional())} {
+				for _, mode := range []authmw.Mode{authmw.Required, authmw.Optional} {
+					claims, err := v.Check(newRequest(bearer(sign(usualHeader, usualPayload))...), mode)
+					requireOutcome(t, authmw.ErrUnavailable, claims, err)
+				}
+			}
+			w := httptest.NewRecorder()
+			newValidator(t).Deny(w, newRequest(), none)
+			require.Equal(t, http.StatusServiceUnavailable, w.Code)
+		})
+	}
+}
+
+// TestLenientOptionalHasItsLimits has failures that only an extractor can come up with.
+func TestLenientOptionalHasItsLimits(t *testing.T) {
+	for _, row := range sentinels {
+		v := newValidator(t, authmw.WithLenientOptional(), authmw.WithExtractors(
+			authmw.ExtractorFunc(func(*http.Request) (string, error) { return "", row.err })))
+		claims, err := v.Check(newRequest(), authmw.Optional)
+		switch row.err {
+		case authmw.ErrMalformedToken, authmw.ErrNodeSignature, authmw.ErrInvalidSignature, authmw.ErrTokenExpired,
+			authmw.ErrTokenNotYetValid, authmw.ErrInvalidClaims:
+			require.NoError(t, err)
+		default:
+			requireOutcome(t, row.err, claims, err)
+		}
+	}
+}
+
+func TestDenialIsItsOwn(t *testing.T) {
+	shared := http.Header{"Vary": make([]string, 1, 9), "Content-Length": {"5"}}
+	v := newValidator(t, authmw.WithRenderer(func(*http.Request, *authmw.Error) authmw.Response {
+		return authmw.Response{Status: 599, Header: shared, Body: []byte("a body")}
+	}))
+	w := httptest.NewRecorder()
+	w.Header().Set("Content-Length", "7")
+	w.Header().Set("ETag", `"of the answer that there would have been"`)
+	v.Deny(w, newRequest(), authmw.ErrMissingToken)
+	require.Equal(t, 599, w.Code)
+	require.Empty(t, w.Header().Get("Content-Length"))
+	require.Empty(t, w.Header().Get("ETag"))
+	w.Header().Add("Vary", "Cookie")
+	require.Equal(t, []string{""}, shared["Vary"][:1])
+	require.Empty(t, shared["Vary"][:2][1], "the renderer's header is not written to")
 }
 
 func TestRendererMayBeOdd(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -127,14 +128,15 @@ func Header(name string) Extractor {
 // make it send: routes that change anything need a defence of their own, such as http.CrossOriginProtection. It also
 // sends them where its page sets the header: then there are two tokens, and the answer is 400.
 func Cookie(name string) Extractor {
+	// net/http drops cookies that it cannot parse; here a bad one must not pass for none.
 	return place{"cookie", name, func(r *http.Request, name string) iter.Seq[string] {
-		return func(yield func(string) bool) {
-			for _, cookie := range r.CookiesNamed(name) {
-				if !yield(cookie.Value) {
-					return
-				}
+		return elements(r.Header["Cookie"], ";", func(cookie string) (string, bool) {
+			key, value, _ := strings.Cut(cookie, "=")
+			if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
+				value = value[1 : len(value)-1]
 			}
-		}
+			return value, key == name
+		})
 	}}
 }
 
@@ -142,8 +144,18 @@ func Cookie(name string) Extractor {
 // It is insecure because URLs end up in logs, histories and Referer headers (RFC 9700 section 4.3.2); it is for clients
 // that can send nothing else, such as an EventSource or a media element.
 func InsecureQuery(name string) Extractor {
+	// net/url drops parameters that it cannot parse; here a bad one must not pass for none.
 	return place{"query parameter", name, func(r *http.Request, name string) iter.Seq[string] {
-		return slices.Values(r.URL.Query()[name])
+		return elements([]string{r.URL.RawQuery}, "&", func(parameter string) (string, bool) {
+			key, value, _ := strings.Cut(parameter, "=")
+			if unescaped, err := url.QueryUnescape(key); err == nil {
+				key = unescaped
+			}
+			if unescaped, err := url.QueryUnescape(value); err == nil {
+				value = unescaped
+			}
+			return value, key == name
+		})
 	}}
 }
 
@@ -152,20 +164,32 @@ func InsecureQuery(name string) Extractor {
 // name. The server should select name, or another protocol, in its answer, and never the token.
 func WebSocketProtocol(name string) Extractor {
 	return place{"WebSocket subprotocol", name, func(r *http.Request, name string) iter.Seq[string] {
-		return func(yield func(string) bool) {
-			if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-				return
-			}
+		webSocket := func(protocol string) (string, bool) { return "", strings.EqualFold(protocol, "websocket") }
+		for range elements(r.Header["Upgrade"], ",", webSocket) {
 			named := false
-			for _, line := range r.Header["Sec-Websocket-Protocol"] {
-				for protocol := range strings.SplitSeq(line, ",") {
-					protocol = strings.TrimSpace(protocol)
-					if named && !yield(protocol) {
-						return
-					}
-					named = !named && protocol == name
+			return elements(r.Header["Sec-Websocket-Protocol"], ",", func(protocol string) (string, bool) {
+				token := named
+				named = !named && protocol == name
+				return protocol, token
+			})
+		}
+		return func(func(string) bool) {}
+	}}
+}
+
+// elements returns the values that pick finds among the elements of lists. Nothing is allocated, however many there are.
+func elements(lists []string, separator string, pick func(element string) (value string, ok bool)) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, list := range lists {
+			for element := range strings.SplitSeq(list, separator) {
+				element = strings.Trim(element, " \t")
+				if element == "" {
+					continue
+				}
+				if value, ok := pick(element); ok && !yield(value) {
+					return
 				}
 			}
 		}
-	}}
+	}
 }

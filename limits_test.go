@@ -44,6 +44,7 @@ func TestHostileInputAllocatesLittle(t *testing.T) {
 		{"deep header", garbage(strings.Repeat(`[`, 700)), authmw.ErrMalformedToken},
 		{"header of many members", garbage(parameters(60)), authmw.ErrMalformedToken},
 		{"header of one escaped string", garbage(`{"alg":"` + strings.Repeat(`\u0048`, 120) + `"}`), authmw.ErrMalformedToken},
+		{"header of many escaped strings", garbage(`{"x":[` + strings.Repeat(`"\n",`, 149) + `"\n"]}`), authmw.ErrMalformedToken},
 		{"8 KiB with a wrong signature", authorization("Bearer " + signWithOther(`{"x":"`+strings.Repeat("x", 6000)+`"}`)), authmw.ErrInvalidSignature},
 	} {
 		t.Run(row.name, func(t *testing.T) {

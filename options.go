@@ -95,6 +95,10 @@ func WithExtractors(extractors ...Extractor) Option {
 			switch e := extractor.(type) {
 			case nil:
 				c.invalid("an extractor is nil")
+			case ExtractorFunc:
+				if e == nil {
+					c.invalid("an extractor is nil")
+				}
 			case interface{ validate() error }:
 				if err := e.validate(); err != nil {
 					c.errs = append(c.errs, err)

@@ -162,6 +162,28 @@ func TestObserver(t *testing.T) {
 	require.Empty(t, events, "None decides nothing")
 }
 
+func TestIsPreflight(t *testing.T) {
+	for _, row := range []struct {
+		name            string
+		method          string
+		origin, method2 string
+		is              bool
+	}{
+		{"preflight", http.MethodOptions, "https://app.example", "GET", true},
+		{"no origin", http.MethodOptions, "", "GET", false},
+		{"no method", http.MethodOptions, "https://app.example", "", false},
+		{"GET", http.MethodGet, "https://app.example", "GET", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r := newRequest()
+			r.Method = row.method
+			r.Header.Set("Origin", row.origin)
+			r.Header.Set("Access-Control-Request-Method", row.method2)
+			require.Equal(t, row.is, authmw.IsPreflight(r))
+		})
+	}
+}
+
 func TestContext(t *testing.T) {
 	v := newValidator(t)
 	outer, err := v.Authenticate(newRequest("Bearer "+sign(usualHeader, usualPayload)), authmw.Required)

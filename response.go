@@ -3,6 +3,7 @@ package authmw
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 )
 
 // Response is the answer to a denied request.
@@ -91,8 +92,9 @@ func (v *Validator) Denial(r *http.Request, err error) Response {
 		header.Set("Retry-After", retryAfter)
 	}
 	for name, values := range response.Header {
-		header[http.CanonicalHeaderKey(name)] = values
+		header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
+	header.Del("Content-Length") // the server's to count, after whatever the framework makes of the body
 	response.Header = header
 	return response
 }
@@ -101,6 +103,9 @@ func (v *Validator) Denial(r *http.Request, err error) Response {
 func (v *Validator) Deny(w http.ResponseWriter, r *http.Request, err error) {
 	response := v.Denial(r, err)
 	header := w.Header()
+	for _, name := range []string{"Content-Encoding", "Content-Length", "Etag", "Last-Modified"} {
+		header.Del(name) // set further out, for the answer that there would have been
+	}
 	for name, values := range response.Header {
 		header[name] = values
 	}

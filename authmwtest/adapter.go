@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,19 +21,23 @@ import (
 
 // Server is what [TestAdapter] asks an adapter's own test to build.
 type Server struct {
-	Validator *authmw.Validator
-	// Routes each have the adapter's middleware in front of their handler alone.
 	Routes []Route
-	// Router, if not nil, is the mode of a further middleware round the router as a whole.
-	Router *authmw.Mode
+	// Router, if not nil, is a further middleware round the router as a whole.
+	Router *Middleware
+}
+
+// Middleware is what an adapter's middleware is made from.
+type Middleware struct {
+	Validator *authmw.Validator
+	Mode      authmw.Mode
+	Scopes    []string
 }
 
 // Route is one route of a Server.
 type Route struct {
-	Method string
-	Path   string // without parameters
-	Mode   authmw.Mode
-	Scopes []string
+	Method     string
+	Path       string // without parameters
+	Middleware        // in front of this route alone
 	// Handle is to be called by the route's handler, with what the adapter's own Claims returns there.
 	Handle func(w http.ResponseWriter, r *http.Request, claims *authmw.Claims, ok bool)
 }
@@ -44,6 +49,9 @@ type Route struct {
 // build is called several times. The handlers it returns serve on loopback only, and only during the test.
 func TestAdapter(t *testing.T, build func(Server) http.Handler) {
 	t.Run("credentials", func(t *testing.T) { testCredentials(t, build) })
+	t.Run("requests", func(t *testing.T) { testRequests(t, build) })
+	t.Run("context", func(t *testing.T) { testContext(t, build) })
+	t.Run("time", func(t *testing.T) { testTime(t, build) })
 	t.Run("key source down", func(t *testing.T) { testKeySourceDown(t, build) })
 	t.Run("lenient optional", func(t *testing.T) { testLenient(t, build) })
 	t.Run("renderers", func(t *testing.T) { testRenderers(t, build) })
@@ -96,8 +104,9 @@ var denials = map[string]struct {
 // site is a running server and what its handlers saw.
 type site struct {
 	*httptest.Server
-	mu    sync.Mutex
-	calls []call
+	validator *authmw.Validator
+	mu        sync.Mutex
+	calls     []call
 }
 
 type call struct {
@@ -106,9 +115,9 @@ type call struct {
 	reason error
 }
 
-// route has a handler that notes its call and answers with the subject.
+// route has a handler that notes its call and answers "served".
 func (s *site) route(t *testing.T, method, path string, mode authmw.Mode, scopes ...string) Route {
-	return Route{method, path, mode, scopes, func(w http.ResponseWriter, r *http.Request, claims *authmw.Claims, ok bool) {
+	return Route{method, path, Middleware{s.validator, mode, scopes}, func(w http.ResponseWriter, r *http.Request, claims *authmw.Claims, ok bool) {
 		fromContext, found := authmw.FromContext(r.Context())
 		if ok != found || claims != fromContext || ok != (claims != nil) {
 			t.Errorf("%s: the adapter's Claims returned %v, %v and authmw.FromContext %v, %v", path, claims, ok, fromContext, found)
@@ -150,7 +159,9 @@ func (s *site) send(t *testing.T, method, path string, header http.Header) answe
 	for name, values := range header {
 		request.Header[name] = values
 	}
+	s.mu.Lock()
 	s.calls = nil
+	s.mu.Unlock()
 	response, err := s.Client().Transport.RoundTrip(request) // which follows no redirect
 	require.NoError(t, err)
 	body, err := io.ReadAll(response.Body)
@@ -200,7 +211,7 @@ func accessToken(t *testing.T, change func(*authmw.Claims)) string {
 	if change != nil {
 		change(&claims)
 	}
-	return Mint(t, Secret, claims)
+	return Mint(t, []byte(Secret), claims)
 }
 
 func testCredentials(t *testing.T, build func(Server) http.Handler) {
@@ -230,7 +241,7 @@ func testCredentials(t *testing.T, build func(Server) http.Handler) {
 		{name: "garbage", authorization: []string{"Bearer garbage"}, code: "malformed_token"},
 		{name: "longer than 8 KiB", authorization: []string{"Bearer " + strings.Repeat(".", 8193)}, code: "malformed_token"},
 		{name: "node signature", authorization: []string{"Bearer Cr c2lnbmF0dXJl:0"}, code: "node_signature"},
-		{name: "other secret", authorization: []string{"Bearer " + Mint(t, Secret+"!", authmw.Claims{
+		{name: "other secret", authorization: []string{"Bearer " + Mint(t, []byte(Secret+"!"), authmw.Claims{
 			Subject: subject, NotBefore: now})}, code: "invalid_signature"},
 		{name: "expired", authorization: []string{"Bearer " + accessToken(t, func(c *authmw.Claims) {
 			c.ExpiresAt = now
@@ -251,11 +262,10 @@ func testCredentials(t *testing.T, build func(Server) http.Handler) {
 		{name: "two headers, Basic first", authorization: []string{"Basic dXNlcjpwYXNz", "Bearer " + valid}, code: "ambiguous_credentials"},
 	}
 
-	var s site
-	v := newValidator(t, authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
+	s := site{validator: newValidator(t, authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
 		return claims.Subject != "banned", nil
-	}))
-	s.start(t, build(Server{Validator: v, Routes: s.modes(t)}))
+	}))}
+	s.start(t, build(Server{Routes: s.modes(t)}))
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			header := http.Header{}
@@ -286,13 +296,110 @@ func testCredentials(t *testing.T, build func(Server) http.Handler) {
 	}
 }
 
+// testRequests has the requests that an adapter might think need no look, or that it might look at in its own way.
+func testRequests(t *testing.T, build func(Server) http.Handler) {
+	var events atomic.Int64
+	s := site{validator: newValidator(t,
+		authmw.WithExtractors(authmw.AuthorizationHeader(), authmw.Cookie("token")),
+		authmw.WithObserver(func(authmw.Event) { events.Add(1) }))}
+	routes := []Route{
+		s.route(t, http.MethodGet, "/required", authmw.Required),
+		s.route(t, http.MethodGet, "/scopes", authmw.Required, scope, "Shares.Read"),
+		s.route(t, http.MethodGet, "/unknown", authmw.Mode(7)),
+	}
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
+		routes = append(routes, s.route(t, method, "/required", authmw.Required))
+	}
+	s.start(t, build(Server{Routes: routes}))
+	valid := http.Header{"Authorization": {"Bearer " + accessToken(t, nil)}}
+	forged := http.Header{"Authorization": {"Bearer " + Mint(t, []byte(Secret+"!"), authmw.Claims{Subject: subject, NotBefore: now})}}
+	with := func(header http.Header, name, value string) http.Header {
+		header = header.Clone()
+		if header == nil {
+			header = http.Header{}
+		}
+		header.Set(name, value)
+		return header
+	}
+
+	for _, route := range routes {
+		if route.Path != "/required" {
+			continue
+		}
+		s.send(t, route.Method, "/required", nil).requireDenied(t, "missing_token")
+		s.send(t, route.Method, "/required", forged).requireDenied(t, "invalid_signature")
+		s.send(t, route.Method, "/required", valid).requireServed(t, subject)
+	}
+	for _, name := range []string{"Upgrade", "X-Requested-With", "X-Forwarded-For", "Accept", "Origin", "Sec-Fetch-Mode"} {
+		s.send(t, http.MethodGet, "/required", with(nil, name, "websocket")).requireDenied(t, "missing_token")
+		s.send(t, http.MethodGet, "/required", with(forged, name, "websocket")).requireDenied(t, "invalid_signature")
+	}
+	s.send(t, http.MethodGet, "/required?a=b", nil).requireDenied(t, "missing_token")
+	s.send(t, http.MethodGet, "/required?a=b", valid).requireServed(t, subject)
+
+	s.send(t, http.MethodGet, "/unknown", nil).requireDenied(t, "missing_token")
+	s.send(t, http.MethodGet, "/unknown", valid).requireServed(t, subject)
+
+	client := func(scopes ...string) http.Header {
+		return http.Header{"Authorization": {"Bearer " + accessToken(t, func(c *authmw.Claims) { c.ClientID, c.Scopes = clientID, scopes })}}
+	}
+	s.send(t, http.MethodGet, "/scopes", client(scope, "Shares.Read")).requireServed(t, subject)
+	for _, one := range []string{scope, "Shares.Read"} {
+		got := s.send(t, http.MethodGet, "/scopes", client(one))
+		require.Equal(t, http.StatusForbidden, got.StatusCode)
+		require.Contains(t, got.Header.Get("WWW-Authenticate"), `, scope="Files.Read Shares.Read"`)
+		require.Empty(t, got.calls)
+	}
+
+	cookie := with(nil, "Cookie", "token="+accessToken(t, nil))
+	s.send(t, http.MethodGet, "/required", cookie).requireServed(t, subject)
+	s.send(t, http.MethodGet, "/required", with(valid, "Cookie", cookie.Get("Cookie"))).requireDenied(t, "ambiguous_credentials")
+
+	events.Store(0)
+	s.send(t, http.MethodGet, "/required", valid)
+	s.send(t, http.MethodGet, "/required", nil)
+	require.EqualValues(t, 2, events.Load(), "each request is decided on once")
+}
+
+// testContext looks at the context that a handler gets besides the claims.
+func testContext(t *testing.T, build func(Server) http.Handler) {
+	type key struct{}
+	v := newValidator(t)
+	served := false
+	handler := build(Server{Routes: []Route{{http.MethodGet, "/", Middleware{v, authmw.Required, nil},
+		func(_ http.ResponseWriter, r *http.Request, _ *authmw.Claims, _ bool) {
+			served = true
+			require.Equal(t, "a value", r.Context().Value(key{}), "values from further out are kept")
+			require.ErrorIs(t, r.Context().Err(), context.Canceled, "and so is cancellation")
+		}}}})
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "a value"))
+	cancel()
+	r := httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx)
+	r.Header.Set("Authorization", "Bearer "+accessToken(t, nil))
+	handler.ServeHTTP(httptest.NewRecorder(), r)
+	require.True(t, served)
+}
+
+// testTime lets a token expire between two requests.
+func testTime(t *testing.T, build func(Server) http.Handler) {
+	clock := NewClock(now)
+	v, err := authmw.New([]byte(Secret), authmw.WithClock(clock.Now))
+	require.NoError(t, err)
+	s := site{validator: v}
+	s.start(t, build(Server{Routes: s.modes(t)}))
+	header := http.Header{"Authorization": {"Bearer " + accessToken(t, nil)}}
+	s.send(t, http.MethodGet, "/required", header).requireServed(t, subject)
+	clock.Advance(Lifetime)
+	s.send(t, http.MethodGet, "/required", header).requireDenied(t, "token_expired")
+}
+
 func testKeySourceDown(t *testing.T, build func(Server) http.Handler) {
-	var s site
 	v, err := authmw.NewFromKeySource(authmw.KeySourceFunc(func(context.Context) (*authmw.Keys, error) {
 		return nil, errors.New("the database is gone")
 	}))
 	require.NoError(t, err)
-	s.start(t, build(Server{Validator: v, Routes: s.modes(t)}))
+	s := site{validator: v}
+	s.start(t, build(Server{Routes: s.modes(t)}))
 	header := http.Header{"Authorization": {"Bearer " + accessToken(t, nil)}}
 	s.send(t, http.MethodGet, "/none", header).requireServed(t, "")
 	s.send(t, http.MethodGet, "/optional", header).requireDenied(t, "unavailable")
@@ -302,8 +409,8 @@ func testKeySourceDown(t *testing.T, build func(Server) http.Handler) {
 }
 
 func testLenient(t *testing.T, build func(Server) http.Handler) {
-	var s site
-	s.start(t, build(Server{Validator: newValidator(t, authmw.WithLenientOptional()), Routes: s.modes(t)}))
+	s := site{validator: newValidator(t, authmw.WithLenientOptional())}
+	s.start(t, build(Server{Routes: s.modes(t)}))
 	expired := http.Header{"Authorization": {"Bearer " + accessToken(t, func(c *authmw.Claims) { c.ExpiresAt = now })}}
 	got := s.send(t, http.MethodGet, "/optional", expired)
 	got.requireServed(t, "")
@@ -321,8 +428,8 @@ func testLenient(t *testing.T, build func(Server) http.Handler) {
 func testRenderers(t *testing.T, build func(Server) http.Handler) {
 	refresh := http.Header{"Authorization": {"Bearer " + accessToken(t, func(c *authmw.Claims) { c.TokenType = "refresh" })}}
 	serve := func(t *testing.T, render authmw.Renderer) *site {
-		s := new(site)
-		s.start(t, build(Server{Validator: newValidator(t, authmw.WithRenderer(render)), Routes: s.modes(t)}))
+		s := &site{validator: newValidator(t, authmw.WithRenderer(render))}
+		s.start(t, build(Server{Routes: s.modes(t)}))
 		return s
 	}
 
@@ -377,49 +484,71 @@ func testRenderers(t *testing.T, build func(Server) http.Handler) {
 
 // testPreflight sends a browser's question before a request from another origin, which never has credentials.
 func testPreflight(t *testing.T, build func(Server) http.Handler) {
-	var s site
-	required := authmw.Required
-	v := newValidator(t)
+	s := site{validator: newValidator(t)}
 	preflight := http.Header{"Origin": {"https://app.example"}, "Access-Control-Request-Method": {"GET"}}
 
-	s.start(t, build(Server{Validator: v, Router: &required, Routes: []Route{
+	s.start(t, build(Server{Router: &Middleware{Validator: s.validator, Mode: authmw.Required}, Routes: []Route{
 		s.route(t, http.MethodGet, "/get", authmw.None),
 		s.route(t, http.MethodOptions, "/options", authmw.None),
 	}}))
 	got := s.send(t, http.MethodOptions, "/get", preflight)
-	require.NotEqual(t, http.StatusUnauthorized, got.StatusCode, "a preflight passes a middleware round the router")
+	require.NotEqual(t, http.StatusUnauthorized, got.StatusCode, "a preflight that no route claims passes a middleware round the router")
 	require.Empty(t, got.Header.Values("WWW-Authenticate"))
 	require.Empty(t, got.calls)
 	for _, missing := range []string{"Origin", "Access-Control-Request-Method"} {
 		header := preflight.Clone()
 		header.Del(missing)
 		s.send(t, http.MethodOptions, "/get", header).requireDenied(t, "missing_token")
+		header.Set("Authorization", "Bearer garbage")
+		s.send(t, http.MethodOptions, "/get", header).requireDenied(t, "malformed_token")
 	}
 	s.send(t, http.MethodGet, "/get", preflight).requireDenied(t, "missing_token")
 	s.send(t, http.MethodOptions, "/options", preflight).requireDenied(t, "missing_token")
 
-	s.start(t, build(Server{Validator: v, Routes: []Route{s.route(t, http.MethodOptions, "/options", authmw.Required)}}))
+	s.start(t, build(Server{Routes: []Route{s.route(t, http.MethodOptions, "/options", authmw.Required)}}))
 	s.send(t, http.MethodOptions, "/options", preflight).requireDenied(t, "missing_token")
+	s.send(t, http.MethodOptions, "/options", nil).requireDenied(t, "missing_token")
 }
 
 // testNested puts a middleware round the router and others before its routes.
 func testNested(t *testing.T, build func(Server) http.Handler) {
-	var s site
-	optional := authmw.Optional
-	s.start(t, build(Server{Validator: newValidator(t), Router: &optional, Routes: s.modes(t)}))
+	s := site{validator: newValidator(t)}
 	valid := http.Header{"Authorization": {"Bearer " + accessToken(t, nil)}}
+	expired := http.Header{"Authorization": {"Bearer " + accessToken(t, func(c *authmw.Claims) { c.ExpiresAt = now })}}
+
+	s.start(t, build(Server{Router: &Middleware{Validator: s.validator, Mode: authmw.Optional}, Routes: s.modes(t)}))
 	s.send(t, http.MethodGet, "/required", valid).requireServed(t, subject)
 	s.send(t, http.MethodGet, "/optional", valid).requireServed(t, subject)
 	s.send(t, http.MethodGet, "/none", valid).requireServed(t, subject) // found by the one round the router
 	s.send(t, http.MethodGet, "/required", nil).requireDenied(t, "missing_token")
 	s.send(t, http.MethodGet, "/optional", nil).requireServed(t, "")
+	for _, path := range []string{"/none", "/optional", "/required"} {
+		s.send(t, http.MethodGet, path, expired).requireDenied(t, "token_expired")
+	}
+
+	s.start(t, build(Server{Router: &Middleware{Validator: s.validator, Mode: authmw.Required, Scopes: []string{scope}}, Routes: s.modes(t)}))
+	client := http.Header{"Authorization": {"Bearer " + accessToken(t, func(c *authmw.Claims) { c.ClientID = clientID })}}
+	for _, path := range []string{"/none", "/optional", "/required"} {
+		s.send(t, http.MethodGet, path, valid).requireServed(t, subject)
+		s.send(t, http.MethodGet, path, nil).requireDenied(t, "missing_token")
+		s.send(t, http.MethodGet, path, expired).requireDenied(t, "token_expired")
+		s.send(t, http.MethodGet, path, client).requireDenied(t, "insufficient_scope")
+	}
+
+	// What a middleware further out found by other rules does not count for one that finds nobody.
+	elsewhere := newValidator(t, authmw.WithExtractors(authmw.Header("X-Other")))
+	s.validator = elsewhere
+	s.start(t, build(Server{Router: &Middleware{Validator: newValidator(t), Mode: authmw.Required}, Routes: s.modes(t)}))
+	s.send(t, http.MethodGet, "/optional", valid).requireServed(t, "")
+	s.send(t, http.MethodGet, "/required", valid).requireDenied(t, "missing_token")
+	s.send(t, http.MethodGet, "/none", valid).requireServed(t, subject)
 }
 
 // testConcurrency sends a thousand requests of a hundred users at once, and has each handler look twice.
 func testConcurrency(t *testing.T, build func(Server) http.Handler) {
 	const users, requests = 100, 1000
 	handle := func(w http.ResponseWriter, r *http.Request, claims *authmw.Claims, ok bool) {
-		if !ok {
+		if !ok || len(claims.Scopes) == 0 {
 			_, _ = io.WriteString(w, "anonymous")
 			return
 		}
@@ -429,9 +558,10 @@ func testConcurrency(t *testing.T, build func(Server) http.Handler) {
 		_, _ = fmt.Fprintf(w, "%s %s %s %s", subject, scopes, again.Subject, strings.Join(again.Scopes, " "))
 		claims.Scopes[0] = "changed by the handler"
 	}
-	handler := build(Server{Validator: newValidator(t), Routes: []Route{
-		{http.MethodGet, "/optional", authmw.Optional, nil, handle},
-		{http.MethodGet, "/required", authmw.Required, []string{scope}, handle},
+	v := newValidator(t)
+	handler := build(Server{Routes: []Route{
+		{http.MethodGet, "/optional", Middleware{v, authmw.Optional, nil}, handle},
+		{http.MethodGet, "/required", Middleware{v, authmw.Required, []string{scope}}, handle},
 	}})
 	tokens := make([]string, users)
 	for i := range tokens {
@@ -445,7 +575,7 @@ func testConcurrency(t *testing.T, build func(Server) http.Handler) {
 	for i := range requests {
 		wg.Go(func() {
 			user := i % users
-			path, want := "/required", fmt.Sprintf("user%d %s Scope%d user%d %[2]s Scope%[1]d", user, scope, user, user)
+			path, want := "/required", fmt.Sprintf("user%d %s Scope%[1]d user%[1]d %[2]s Scope%[1]d", user, scope)
 			if i%2 == 0 {
 				path = "/optional"
 			}

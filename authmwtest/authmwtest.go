@@ -3,7 +3,7 @@
 //
 //	clock := authmwtest.NewClock(time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC))
 //	v, err := authmw.New([]byte(authmwtest.Secret), authmw.WithClock(clock.Now))
-//	token := authmwtest.Mint(t, authmwtest.Secret, authmw.Claims{Subject: "wGH0", NotBefore: clock.Now()})
+//	token := authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0", NotBefore: clock.Now()})
 package authmwtest
 
 import (
@@ -26,7 +26,7 @@ const Lifetime = time.Hour
 // becomes what an access token has that is issued now: an empty TokenType "access", a zero NotBefore the real current
 // time unless ExpiresAt is set, and a zero ExpiresAt a Lifetime after NotBefore. With a Clock, set NotBefore to its Now.
 // Scopes only bind a token with a ClientID. Neither claims nor secret need be good: bad tokens are for tests too.
-func Mint(tb testing.TB, secret string, claims authmw.Claims) string {
+func Mint(tb testing.TB, secret []byte, claims authmw.Claims) string {
 	tb.Helper()
 	if claims.TokenType == "" {
 		claims.TokenType = authmw.AccessToken
@@ -37,7 +37,7 @@ func Mint(tb testing.TB, secret string, claims authmw.Claims) string {
 	if claims.ExpiresAt.IsZero() {
 		claims.ExpiresAt = claims.NotBefore.Add(Lifetime)
 	}
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &claims).SignedString([]byte(secret))
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &claims).SignedString(secret)
 	if err != nil {
 		tb.Fatalf("authmwtest: cannot sign: %v", err)
 	}

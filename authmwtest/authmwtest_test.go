@@ -29,7 +29,7 @@ func TestMint(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			row.claims.Subject = "wGH0"
-			claims, err := fixed.Verify(t.Context(), authmwtest.Mint(t, authmwtest.Secret, row.claims))
+			claims, err := fixed.Verify(t.Context(), authmwtest.Mint(t, []byte(authmwtest.Secret), row.claims))
 			require.NoError(t, err)
 			require.Equal(t, authmw.AccessToken, claims.TokenType)
 			require.Equal(t, row.nbf, claims.NotBefore)
@@ -37,10 +37,10 @@ func TestMint(t *testing.T) {
 		})
 	}
 
-	_, err = real.Verify(t.Context(), authmwtest.Mint(t, authmwtest.Secret, authmw.Claims{Subject: "wGH0"}))
+	_, err = real.Verify(t.Context(), authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0"}))
 	require.NoError(t, err, "without times it is issued now")
 
-	token := authmwtest.Mint(t, authmwtest.Secret, authmw.Claims{Subject: "wGH0", NotBefore: start})
+	token := authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0", NotBefore: start})
 	clock.Advance(authmwtest.Lifetime - 1)
 	_, err = fixed.Verify(t.Context(), token)
 	require.NoError(t, err)
@@ -48,6 +48,6 @@ func TestMint(t *testing.T) {
 	_, err = fixed.Verify(t.Context(), token)
 	require.ErrorIs(t, err, authmw.ErrTokenExpired)
 
-	_, err = fixed.Verify(t.Context(), authmwtest.Mint(t, authmwtest.Secret, authmw.Claims{TokenType: "refresh", Subject: "wGH0", NotBefore: clock.Now()}))
+	_, err = fixed.Verify(t.Context(), authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{TokenType: "refresh", Subject: "wGH0", NotBefore: clock.Now()}))
 	require.ErrorIs(t, err, authmw.ErrWrongTokenType)
 }

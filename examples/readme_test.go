@@ -48,7 +48,7 @@ func inAnyHandler(r *http.Request) bool {
 }
 
 func testsOfYourOwnServer(t *testing.T) string {
-	token := authmwtest.Mint(t, authmwtest.Secret, authmw.Claims{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"Files.Read"}})
+	token := authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"Files.Read"}})
 	return token
 }
 

@@ -18,7 +18,7 @@ func TestAdapter(t *testing.T) {
 	authmwtest.TestAdapter(t, func(s authmwtest.Server) http.Handler {
 		e := echo.New()
 		if s.Router != nil {
-			e.Use(authecho.Middleware(s.Validator, *s.Router))
+			e.Use(authecho.Middleware(s.Router.Validator, s.Router.Mode, s.Router.Scopes...))
 		}
 		for _, route := range s.Routes {
 			e.Add(route.Method, route.Path, func(c echo.Context) error {
@@ -29,20 +29,22 @@ func TestAdapter(t *testing.T) {
 				}
 				route.Handle(c.Response(), c.Request(), claims, ok)
 				return nil
-			}, middleware(s.Validator, route))
+			}, middleware(route.Middleware))
 		}
 		return e
 	})
 }
 
-func middleware(v *authmw.Validator, route authmwtest.Route) echo.MiddlewareFunc {
-	switch route.Mode {
+func middleware(m authmwtest.Middleware) echo.MiddlewareFunc {
+	switch m.Mode {
 	case authmw.None:
 		return authecho.None()
 	case authmw.Optional:
-		return authecho.Optional(v, route.Scopes...)
+		return authecho.Optional(m.Validator, m.Scopes...)
+	case authmw.Required:
+		return authecho.Required(m.Validator, m.Scopes...)
 	default:
-		return authecho.Required(v, route.Scopes...)
+		return authecho.Middleware(m.Validator, m.Mode, m.Scopes...)
 	}
 }
 
@@ -80,4 +82,36 @@ func TestHandlersErrorPassesUnchanged(t *testing.T) {
 	w := httptest.NewRecorder()
 	e.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/files", nil))
 	require.Equal(t, http.StatusTeapot, w.Code)
+}
+
+// TestPreflightIntoAHandler has preflights to where a handler that takes every method for GET would answer them.
+func TestPreflightIntoAHandler(t *testing.T) {
+	v, err := authmw.New([]byte(authmwtest.Secret))
+	require.NoError(t, err)
+	careless := func(echo.Context) error {
+		t.Error("a stranger gets in")
+		return nil
+	}
+	for name, prepare := range map[string]func(*echo.Echo){
+		"Use, route for any method": func(e *echo.Echo) { e.Use(authecho.Required(v)); e.Any("/files", careless) },
+		"Use, no route":             func(e *echo.Echo) { e.Use(authecho.Required(v)); e.RouteNotFound("/*", careless) },
+		"Use, middleware that answers": func(e *echo.Echo) {
+			e.Use(authecho.Required(v), func(echo.HandlerFunc) echo.HandlerFunc { return careless })
+		},
+		"Pre, route for any method": func(e *echo.Echo) { e.Pre(authecho.Required(v)); e.Any("/files", careless) },
+		"Pre, route for OPTIONS":    func(e *echo.Echo) { e.Pre(authecho.Required(v)); e.OPTIONS("/files", careless) },
+		"group":                     func(e *echo.Echo) { e.Group("/files", authecho.Required(v)).Any("", careless) },
+		"route":                     func(e *echo.Echo) { e.Any("/files", careless, authecho.Required(v)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := echo.New()
+			prepare(e)
+			r := httptest.NewRequest(http.MethodOptions, "/files", nil)
+			r.Header.Set("Origin", "https://app.example")
+			r.Header.Set("Access-Control-Request-Method", http.MethodGet)
+			w := httptest.NewRecorder()
+			e.ServeHTTP(w, r)
+			require.Equal(t, http.StatusUnauthorized, w.Code)
+		})
+	}
 }

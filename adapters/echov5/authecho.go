@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v5"
 
@@ -46,12 +47,13 @@ func None() echo.MiddlewareFunc {
 // failure. If the renderer makes something other than JSON, that is written at once, and the error handler called all
 // the same, as Echo does after any response.
 //
-// A CORS preflight that no route matches, as in a middleware given to Echo.Use or Echo.Pre, passes without credentials.
+// In a middleware given to Echo.Use, a CORS preflight passes without credentials if its path has routes, but none for
+// OPTIONS. Before the route of a group or in Echo.Pre it does not: a CORS middleware belongs outside of this one.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.MiddlewareFunc {
 	scopes = slices.Clone(scopes)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error {
-			if authmw.IsPreflight(c.Request()) && !routed(c) {
+			if mode == authmw.Required && authmw.IsPreflight(c.Request()) && unclaimed(c) {
 				return next(c)
 			}
 			r, err := v.Authenticate(c.Request(), mode, scopes...)
@@ -71,22 +73,22 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.Mi
 	}
 }
 
-// routed reports whether the request has come to a route, rather than to what Echo does with a path or method that has
-// none.
-func routed(c *echo.Context) bool {
-	return c.Path() != "" && c.Get(echo.ContextKeyHeaderAllow) == nil
+// unclaimed reports whether Echo itself will answer, since the path has routes, but none for the method. It does not
+// know before routing, in Echo.Pre, nor for paths without routes, which may belong to a later middleware.
+func unclaimed(c *echo.Context) bool {
+	return c.Get(echo.ContextKeyHeaderAllow) != nil
 }
 
 // deny hands the answer to Echo's error handler, which takes JSON alone.
 func deny(c *echo.Context, response authmw.Response, err error) error {
 	header := c.Response().Header()
-	contentType := response.Header[echo.HeaderContentType]
-	delete(response.Header, echo.HeaderContentType)
+	contentType := response.Header.Get(echo.HeaderContentType)
 	maps.Copy(header, response.Header)
-	if !json.Valid(response.Body) {
-		header[echo.HeaderContentType] = contentType
+	if !strings.Contains(contentType, "json") || !json.Valid(response.Body) {
 		c.Response().WriteHeader(response.Status)
 		_, _ = c.Response().Write(response.Body)
+	} else {
+		header.Del(echo.HeaderContentType)
 	}
 	return &denial{response.Status, response.Body, header, contentType, err}
 }
@@ -97,7 +99,7 @@ type denial struct {
 	status      int
 	body        []byte
 	header      http.Header
-	contentType []string
+	contentType string
 	err         error
 }
 
@@ -105,10 +107,12 @@ func (d *denial) Error() string   { return d.err.Error() }
 func (d *denial) Unwrap() error   { return d.err }
 func (d *denial) StatusCode() int { return d.status }
 
-// MarshalJSON sets the Content-Type as well, since it is here that the default error handler sends the answer, and not
-// some other handler that has an answer and a Content-Type of its own.
+// MarshalJSON sets the Content-Type as well, in place of what Context.JSON has just set: an error handler that answers
+// with something else has a Content-Type of its own.
 func (d *denial) MarshalJSON() ([]byte, error) {
-	d.header[echo.HeaderContentType] = d.contentType
+	if d.header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
+		d.header.Set(echo.HeaderContentType, d.contentType)
+	}
 	return d.body, nil
 }
 

@@ -6,6 +6,10 @@
 package authgin
 
 import (
+	"bufio"
+	"errors"
+	"net"
+	"net/http"
 	"slices"
 
 	"github.com/gin-gonic/gin"
@@ -36,19 +40,23 @@ func None() gin.HandlerFunc {
 }
 
 // Middleware returns a middleware for a mode that is only known at run time. A request that is denied does not reach
-// the handlers after it: the chain is aborted, the *authmw.Error recorded in c.Errors, and v.Deny answers.
+// the handlers after it: the chain is aborted, an error that wraps the *authmw.Error recorded in c.Errors, and v.Deny
+// answers. What the recorded error says is only the code, since gin.ErrorLogger sends it to the client.
 //
-// A CORS preflight that no route matches, as in a middleware given to Engine.Use, passes without credentials.
+// In a middleware given to Engine.Use, a CORS preflight that no route matches passes without credentials, for a CORS
+// middleware after this one. So that it cannot read what Engine.NoRoute has for others, only status and headers of the
+// answer are sent. It is better to have the CORS middleware before this one.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) gin.HandlerFunc {
 	scopes = slices.Clone(scopes)
 	return func(c *gin.Context) {
-		if c.FullPath() == "" && authmw.IsPreflight(c.Request) {
+		if mode == authmw.Required && c.FullPath() == "" && authmw.IsPreflight(c.Request) {
+			c.Writer = headerWriter{c.Writer}
 			return
 		}
 		r, err := v.Authenticate(c.Request, mode, scopes...)
 		if err != nil {
 			c.Abort()
-			_ = c.Error(err)
+			_ = c.Error(denied{err})
 			v.Deny(c.Writer, c.Request, err)
 			return
 		}
@@ -62,6 +70,31 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) gin.Han
 			c.Delete(ClaimsKey)
 		}
 	}
+}
+
+// headerWriter sends the status and headers of an answer, which is all that a browser looks at after a preflight.
+type headerWriter struct{ gin.ResponseWriter }
+
+func (w headerWriter) Write(p []byte) (int, error) {
+	w.WriteHeaderNow()
+	return len(p), nil
+}
+
+func (w headerWriter) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+
+func (headerWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return nil, nil, http.ErrNotSupported
+}
+
+// denied says less than the error in it, for c.Errors.
+type denied struct{ error }
+
+func (d denied) Unwrap() error { return d.error }
+
+func (d denied) Error() string {
+	var e *authmw.Error
+	errors.As(d.error, &e)
+	return "authmw: " + e.Code()
 }
 
 // Claims returns the claims of whoever sent the request. ok is false if it is anonymous.

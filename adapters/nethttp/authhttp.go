@@ -34,10 +34,9 @@ func None() func(http.Handler) http.Handler {
 // Middleware returns a middleware for a mode that is only known at run time. A request that is denied is answered by
 // v.Deny and does not reach the handler.
 //
-// Before a whole router, a CORS preflight that no route claims passes without credentials. The router is an
-// *http.ServeMux, or any other that can be asked for the pattern that matches a request as that can; a pattern without a
-// method claims OPTIONS too. All other handlers may be what a stranger must not reach, so they get no preflight: a CORS
-// middleware belongs outside of this one.
+// Round an *http.ServeMux, a CORS preflight that none of its patterns matches passes without credentials; a pattern
+// without a method matches OPTIONS too. Any other handler may be what a stranger must not reach, so it gets no preflight:
+// a CORS middleware belongs outside of this one.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) func(http.Handler) http.Handler {
 	scopes = slices.Clone(scopes)
 	return func(next http.Handler) http.Handler {
@@ -45,7 +44,7 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) func(ht
 			return next
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if authmw.IsPreflight(r) && unclaimed(next, r) {
+			if mode == authmw.Required && authmw.IsPreflight(r) && unclaimed(next, r) {
 				next.ServeHTTP(w, r)
 				return
 			}
@@ -59,15 +58,14 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) func(ht
 	}
 }
 
-// unclaimed reports whether next is a router that says that it has no route for r.
+// unclaimed reports whether next is a router that has no route for r. Only the type itself will do: what embeds an
+// http.ServeMux may well have an answer of its own.
 func unclaimed(next http.Handler, r *http.Request) bool {
-	router, ok := next.(interface {
-		Handler(*http.Request) (http.Handler, string)
-	})
+	mux, ok := next.(*http.ServeMux)
 	if !ok {
 		return false
 	}
-	_, pattern := router.Handler(r)
+	_, pattern := mux.Handler(r)
 	return pattern == ""
 }
 

@@ -16,7 +16,7 @@ func TestAdapter(t *testing.T) {
 	authmwtest.TestAdapter(t, func(s authmwtest.Server) http.Handler {
 		mux := http.NewServeMux()
 		for _, route := range s.Routes {
-			mux.Handle(route.Method+" "+route.Path, middleware(s.Validator, route)(http.HandlerFunc(
+			mux.Handle(route.Method+" "+route.Path, middleware(route.Middleware)(http.HandlerFunc(
 				func(w http.ResponseWriter, r *http.Request) {
 					claims, ok := authhttp.Claims(r)
 					route.Handle(w, r, claims, ok)
@@ -25,18 +25,20 @@ func TestAdapter(t *testing.T) {
 		if s.Router == nil {
 			return mux
 		}
-		return authhttp.Middleware(s.Validator, *s.Router)(mux)
+		return authhttp.Middleware(s.Router.Validator, s.Router.Mode, s.Router.Scopes...)(mux)
 	})
 }
 
-func middleware(v *authmw.Validator, route authmwtest.Route) func(http.Handler) http.Handler {
-	switch route.Mode {
+func middleware(m authmwtest.Middleware) func(http.Handler) http.Handler {
+	switch m.Mode {
 	case authmw.None:
 		return authhttp.None()
 	case authmw.Optional:
-		return authhttp.Optional(v, route.Scopes...)
+		return authhttp.Optional(m.Validator, m.Scopes...)
+	case authmw.Required:
+		return authhttp.Required(m.Validator, m.Scopes...)
 	default:
-		return authhttp.Required(v, route.Scopes...)
+		return authhttp.Middleware(m.Validator, m.Mode, m.Scopes...)
 	}
 }
 

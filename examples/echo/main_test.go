@@ -26,7 +26,7 @@ func TestOwnErrors(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "/api/files", nil)
-			r.Header.Set("Authorization", "Bearer "+authmwtest.Mint(t, authmwtest.Secret, row.claims))
+			r.Header.Set("Authorization", "Bearer "+authmwtest.Mint(t, []byte(authmwtest.Secret), row.claims))
 			w := httptest.NewRecorder()
 			e.ServeHTTP(w, r)
 			require.Equal(t, row.status, w.Code)

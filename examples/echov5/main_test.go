@@ -27,7 +27,7 @@ func TestSecretChanges(t *testing.T) {
 	require.NoError(t, err)
 	status := func(secret string) int {
 		r := httptest.NewRequest(http.MethodGet, "/me", nil)
-		r.Header.Set("Authorization", "Bearer "+authmwtest.Mint(t, secret, authmw.Claims{Subject: "wGH0"}))
+		r.Header.Set("Authorization", "Bearer "+authmwtest.Mint(t, []byte(secret), authmw.Claims{Subject: "wGH0"}))
 		w := httptest.NewRecorder()
 		e.ServeHTTP(w, r)
 		return w.Code

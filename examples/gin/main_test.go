@@ -24,7 +24,7 @@ func TestCookieAndEnvelope(t *testing.T) {
 		require.Equal(t, http.StatusOK, w.Code)
 		return w.Body.String()
 	}
-	token := authmwtest.Mint(t, authmwtest.Secret, authmw.Claims{Subject: "wGH0"})
+	token := authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0"})
 	cookie := &http.Cookie{Name: "access_token", Value: token}
 
 	require.JSONEq(t, `{"code":0,"data":{"id":"wGH0"},"msg":""}`, get(func(r *http.Request) { r.AddCookie(cookie) }))

@@ -19,7 +19,7 @@ func TestBannedUser(t *testing.T) {
 	handler, err := newHandler([]byte(authmwtest.Secret), &b, slog.New(slog.NewTextHandler(&logged, nil)))
 	require.NoError(t, err)
 	r := httptest.NewRequest(http.MethodGet, "/me", nil)
-	r.Header.Set("Authorization", "Bearer "+authmwtest.Mint(t, authmwtest.Secret, authmw.Claims{Subject: "wGH0"}))
+	r.Header.Set("Authorization", "Bearer "+authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0"}))
 
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)

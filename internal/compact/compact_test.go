@@ -22,7 +22,12 @@ const (
 func encode(segment string) string { return base64.RawURLEncoding.EncodeToString([]byte(segment)) }
 
 func sign(secret, header, payload string) string {
-	input := encode(header) + "." + encode(payload)
+	return signSegments(secret, encode(header)+"."+encode(payload))
+}
+
+func signInput(input string) string { return signSegments(testSecret, input) }
+
+func signSegments(secret, input string) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(input))
 	return input + "." + encode(string(mac.Sum(nil)))

@@ -149,7 +149,7 @@ func (s *scanner) string() string {
 
 // escapedString reads a string whose first escape is at i.
 func (s *scanner) escapedString(i int) string {
-	value := append(make([]byte, 0, len(s.json)-s.pos), s.json[s.pos:i]...)
+	value := append([]byte(nil), s.json[s.pos:i]...) // which grows with the string, not with all that is left
 	for i < len(s.json) {
 		c := s.json[i]
 		i++
