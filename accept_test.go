@@ -222,6 +222,7 @@ func TestWhatIsAccepted(t *testing.T) {
 		{"scheme that begins with Bearer", []string{"BearerToken " + good}, authmw.ErrMissingToken, refuses, ""},
 		{"comma after Bearer", []string{"Bearer," + good}, authmw.ErrMalformedToken, refuses, ""},
 		{"many spaces", []string{"bEaReR" + strings.Repeat(" ", 50) + good}, nil, refuses, whyGrammar},
+		{"space and tab", []string{"Bearer \t" + good}, authmw.ErrMalformedToken, refuses, ""},
 		{"two empty headers", []string{"", ""}, authmw.ErrAmbiguousCredentials, refuses, ""},
 		{"the same header twice", []string{"Bearer " + good, "Bearer " + good}, authmw.ErrAmbiguousCredentials, accepts, whyAmbiguous},
 		{"node signature", []string{"Bearer Cr c2lnbmF0dXJl:1795430989"}, authmw.ErrNodeSignature, refuses, ""},

@@ -56,18 +56,23 @@ func TestScopesOfARoute(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"Files.Write", "openid"}, claims.Scopes)
 
-		scopes := []string{"Files.Read", "Shares.Read", "bad scope", `"`, ""}
+		scopes := []string{"Files.Read", "Shares.Read", "bad scope", "Büro", `"`, ""}
 		claims, err = v.Check(newRequest(client...), mode, scopes...)
 		requireOutcome(t, authmw.ErrInsufficientScope, claims, err)
 		var denied *authmw.Error
 		require.ErrorAs(t, err, &denied)
 		require.Equal(t, []string{"Files.Read", "Shares.Read"}, denied.Scopes(), "only what may stand in a challenge")
 		require.Contains(t, denied.Challenge("api"), `, scope="Files.Read Shares.Read"`)
-		require.Equal(t, []string{"Files.Read", "Shares.Read", "bad scope", `"`, ""}, scopes, "the route's own are left alone")
+		require.Equal(t, []string{"Files.Read", "Shares.Read", "bad scope", "Büro", `"`, ""}, scopes, "the route's own are left alone")
 		code, msg := denied.CloudreveCode()
 		require.Equal(t, 40089, code)
 		require.Equal(t, "Insufficient scope: Shares.Read", msg)
 	}
+	_, err := v.Check(newRequest(client...), authmw.Required, "bad scope")
+	var denied *authmw.Error
+	require.ErrorAs(t, err, &denied)
+	require.NotContains(t, denied.Challenge("api"), "scope=")
+
 	claims, err := v.Check(newRequest(), authmw.Optional, "Files.Read")
 	require.NoError(t, err, "scopes bind nobody who is anonymous")
 	require.Nil(t, claims)

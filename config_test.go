@@ -2,6 +2,7 @@ package authmw_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -93,6 +94,20 @@ func TestNewFromKeySourceErrors(t *testing.T) {
 	require.EqualError(t, err, "authmw: the key source is nil\nauthmw: previous secrets come from the key source")
 	_, err = authmw.NewFromKeySource(authmw.KeySourceFunc(nil))
 	require.EqualError(t, err, "authmw: the key source is nil")
+}
+
+func TestKeysTellTheirNumber(t *testing.T) {
+	keys, err := authmw.NewKeys([]byte(testSecret), []byte(otherSecret))
+	require.NoError(t, err)
+	require.Equal(t, "authmw.Keys(2)", keys.String())
+}
+
+func TestExtractorsAreCopied(t *testing.T) {
+	extractors := []authmw.Extractor{authmw.AuthorizationHeader()}
+	v := newValidator(t, authmw.WithExtractors(extractors...))
+	extractors[0] = nil
+	_, err := v.Check(newRequest(), authmw.Optional)
+	require.NoError(t, err)
 }
 
 func TestSecretIsCopied(t *testing.T) {
@@ -214,10 +229,13 @@ func TestKeySource(t *testing.T) {
 }
 
 func TestPreviousSecrets(t *testing.T) {
-	v, err := authmw.New([]byte(otherSecret), authmw.WithPreviousSecrets([]byte(strings.Repeat("x", 32))),
-		authmw.WithPreviousSecrets([]byte(testSecret)), authmw.WithClock(clock))
+	oldest := strings.Repeat("x", 32)
+	v, err := authmw.New([]byte(otherSecret), authmw.WithPreviousSecrets([]byte(testSecret)),
+		authmw.WithPreviousSecrets([]byte(oldest)), authmw.WithClock(clock))
 	require.NoError(t, err)
-	for _, token := range []string{signWithOther(usualPayload), sign(usualHeader, usualPayload)} {
+	for _, token := range []string{
+		signWithOther(usualPayload), sign(usualHeader, usualPayload), signWith(sha256.New, oldest, usualHeader, usualPayload),
+	} {
 		_, err := v.Verify(t.Context(), token)
 		require.NoError(t, err)
 	}

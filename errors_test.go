@@ -161,6 +161,14 @@ func TestLenientOptionalHasItsLimits(t *testing.T) {
 	}
 }
 
+func TestRetryAfterIsForStatus503(t *testing.T) {
+	w := httptest.NewRecorder()
+	newValidator(t, authmw.WithRenderer(authmw.CloudreveEnvelope)).Deny(w, newRequest(), authmw.ErrUnavailable)
+	require.Equal(t, http.StatusOK, w.Code)
+	require.JSONEq(t, `{"code":50001,"msg":"Access tokens cannot be checked at the moment"}`, w.Body.String())
+	require.NotContains(t, w.Header(), "Retry-After")
+}
+
 func TestDenialIsItsOwn(t *testing.T) {
 	shared := http.Header{"Vary": make([]string, 1, 9), "Content-Length": {"5"}}
 	v := newValidator(t, authmw.WithRenderer(func(*http.Request, *authmw.Error) authmw.Response {

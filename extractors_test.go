@@ -15,7 +15,7 @@ import (
 func TestExtractors(t *testing.T) {
 	token := sign(usualHeader, usualPayload)
 	all := []authmw.Extractor{
-		authmw.AuthorizationHeader(), authmw.Header("X-Access-Token"), authmw.Cookie("access_token"),
+		authmw.AuthorizationHeader(), authmw.Header("x-access-token"), authmw.Cookie("access_token"),
 		authmw.InsecureQuery("access_token"), authmw.WebSocketProtocol("bearer"),
 	}
 	header := func(pairs ...string) func(*http.Request) {
@@ -45,6 +45,7 @@ func TestExtractors(t *testing.T) {
 		{"cookie of another name", header("Cookie", "Access_Token="+token), authmw.ErrMissingToken},
 		{"query", query("a=b&access_token=" + token), nil},
 		{"query twice", query("access_token=" + token + "&access_token=x"), authmw.ErrAmbiguousCredentials},
+		{"query twice, once empty", query("access_token=" + token + "&access_token="), nil},
 		{"query, empty", query("access_token="), authmw.ErrMissingToken},
 		{"query that does not parse elsewhere", query("%zz;=&access_token=" + token), nil},
 		{"query that does not parse", query("access_token=%zz"), authmw.ErrMalformedToken},
@@ -61,6 +62,7 @@ func TestExtractors(t *testing.T) {
 		{"WebSocket", header("Upgrade", "WebSocket", "Sec-WebSocket-Protocol", "chat, bearer,"+token), nil},
 		{"WebSocket in two lines", header("Upgrade", "websocket", "Sec-WebSocket-Protocol", "bearer", "Sec-WebSocket-Protocol", token), nil},
 		{"WebSocket among others", header("Upgrade", "h2c, websocket", "Sec-WebSocket-Protocol", "bearer,"+token), nil},
+		{"WebSocket with the name in upper case", header("Upgrade", "websocket", "Sec-WebSocket-Protocol", "Bearer,"+token), authmw.ErrMissingToken},
 		{"WebSocket with an empty element", header("Upgrade", "websocket", "Sec-WebSocket-Protocol", "bearer,, "+token), nil},
 		{"WebSocket without a token", header("Upgrade", "websocket", "Sec-WebSocket-Protocol", "chat, bearer"), authmw.ErrMissingToken},
 		{"WebSocket twice", header("Upgrade", "websocket", "Sec-WebSocket-Protocol", "bearer, a, bearer, b"), authmw.ErrAmbiguousCredentials},

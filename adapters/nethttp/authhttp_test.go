@@ -72,6 +72,20 @@ func TestPreflightIntoAHandler(t *testing.T) {
 	}
 }
 
+func TestScopesAreCopied(t *testing.T) {
+	v, err := authmw.New([]byte(authmwtest.Secret))
+	require.NoError(t, err)
+	scopes := []string{"Files.Read"}
+	handler := authhttp.Required(v, scopes...)(http.NotFoundHandler())
+	scopes[0] = "openid"
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Authorization", "Bearer "+authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{
+		Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid"}}))
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	require.Equal(t, http.StatusForbidden, w.Code)
+}
+
 func TestNoneIsNothing(t *testing.T) {
 	handler := http.NewServeMux()
 	require.Same(t, handler, authhttp.None()(handler))

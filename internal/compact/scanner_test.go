@@ -11,7 +11,7 @@ import (
 
 // TestJSON has what RFC 8259 allows and what it does not, as a member of a claims set.
 func TestJSON(t *testing.T) {
-	siblings := strings.Repeat(`{"a":[]},`, 40) + `[{}]`
+	siblings := strings.Repeat(`{"a":[]},{},`, 40) + `[{}]`
 	for _, row := range []struct {
 		name, payload string
 		ok            bool
@@ -56,6 +56,7 @@ func TestJSON(t *testing.T) {
 		{"surrogates", `{"x":"\ud83d\ude00"}`, true},
 		{"surrogates, but no second escape", `{"x":"\ud83dxxde00"}`, false},
 		{"surrogates without the second backslash", `{"x":"\ud83dde00"}`, false},
+		{"surrogates without the second escape", `{"x":"\ud83dde00xx"}`, false},
 		{"surrogates in the wrong order", `{"x":"\ude00\ud83d"}`, false},
 		{"high surrogate at the end", `{"x":"\ud83d"}`, false},
 		{"replacement character", `{"x":"\ufffd"}`, true},
