@@ -30,7 +30,15 @@ type row struct {
 func bearer(token string) []string { return []string{"Bearer " + token} }
 
 func runRows(t *testing.T, rows []row, options ...authmw.Option) {
-	v := newValidator(t, options...)
+	keys, err := authmw.NewKeys([]byte(testSecret))
+	require.NoError(t, err)
+	plain, err := authmw.NewFromKeySource(authmw.PlainKeys(keys), append(options, authmw.WithClock(clock))...)
+	require.NoError(t, err)
+	runRowsWith(t, plain, rows)
+	runRowsWith(t, newValidator(t, options...), rows)
+}
+
+func runRowsWith(t *testing.T, v *authmw.Validator, rows []row) {
 	names := map[string]bool{}
 	for _, row := range rows {
 		require.False(t, names[row.name], "two rows named %s", row.name)

@@ -159,14 +159,17 @@ func (c *Claims) check(expect Expect) error {
 		return &Error{Kind: Claim, Member: "exp", Reason: reasonMissing}
 	}
 	now := expect.Now()
+	early, late := now, now
+	if expect.Leeway != 0 {
+		early, late = now.Add(expect.Leeway), now.Add(-expect.Leeway)
+	}
 	// RFC 7519 section 4.1.4: "the current date/time MUST be before the expiration date/time". A fraction of a second is
 	// cut off, as Cloudreve and golang-jwt do, rather than granted.
-	exp := time.Unix(c.ExpiresAt.Unix(), 0)
-	if !now.Add(-expect.Leeway).Before(exp) {
-		return &Error{Kind: Expired, Member: "exp", By: now.Sub(exp).Round(time.Millisecond)}
+	if exp := c.ExpiresAt.Unix(); late.Unix() >= exp {
+		return &Error{Kind: Expired, Member: "exp", By: now.Sub(time.Unix(exp, 0)).Round(time.Millisecond)}
 	}
 	// RFC 7519 section 4.1.5: "the current date/time MUST be after or equal to the not-before date/time".
-	if now.Add(expect.Leeway).Before(c.NotBefore) {
+	if early.Before(c.NotBefore) {
 		return &Error{Kind: NotYetValid, Member: "nbf", By: c.NotBefore.Sub(now).Round(time.Millisecond)}
 	}
 	if c.TokenType != expect.TokenType {

@@ -8,7 +8,6 @@ package compact
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"hash"
 	"strings"
 	"sync"
@@ -28,21 +27,22 @@ const (
 	maxHeaderLen = 1024
 )
 
-// Strict refuses trailing bits that are not zero, so that a token has one spelling (RFC 4648 section 3.5).
-var base64url = base64.RawURLEncoding.Strict()
-
 // Verifier verifies tokens with a fixed list of keys. It is safe for concurrent use.
 type Verifier struct {
-	keys    int
+	// Plain makes it parse even what it would know by its looks: the usual header, and payloads as Cloudreve issues them.
+	// The answers are the same, as tests show that use it.
+	Plain bool
+
 	scratch sync.Pool // of *scratch
 }
 
 // scratch is what one verification works on. Nothing in it outlives the call: claims slice a string of their own.
 type scratch struct {
-	macs    []hash.Hash // one for each key, in the keys' order
-	token   []byte
-	decoded []byte
-	sum     []byte
+	macs      []hash.Hash // one for each key, in the keys' order
+	input     []byte      // what the MAC is of
+	decoded   []byte
+	signature [sha256.Size + 1]byte
+	sum       [sha256.Size]byte
 }
 
 // NewVerifier returns a Verifier that tries the secrets in the order given. It copies them. Their strength is the
@@ -52,14 +52,9 @@ func NewVerifier(secrets ...[]byte) *Verifier {
 	for i, secret := range secrets {
 		copies[i] = append([]byte(nil), secret...)
 	}
-	v := &Verifier{keys: len(copies)}
+	v := new(Verifier)
 	v.scratch.New = func() any {
-		s := &scratch{
-			macs:    make([]hash.Hash, len(copies)),
-			token:   make([]byte, 0, 512),
-			decoded: make([]byte, 512),
-			sum:     make([]byte, 0, sha256.Size),
-		}
+		s := &scratch{macs: make([]hash.Hash, len(copies)), decoded: make([]byte, 512)}
 		for i, secret := range copies {
 			s.macs[i] = hmac.New(sha256.New, secret)
 		}
@@ -82,57 +77,54 @@ func (v *Verifier) Verify(token string, expect Expect, claims *Claims) error {
 	if err != nil {
 		return err
 	}
-	if err := ParseClaims(payload, claims); err != nil {
-		return err
+	if v.Plain || !parseIssued(payload, claims) {
+		if err := ParseClaims(payload, claims); err != nil {
+			return err
+		}
 	}
 	return claims.check(expect)
 }
 
 // authenticate returns the decoded payload of a token whose MAC is right.
 func (v *Verifier) authenticate(token string) (payload string, err error) {
-	// RFC 7515 section 3.1: BASE64URL(header) || '.' || BASE64URL(payload) || '.' || BASE64URL(signature).
-	headerEnd := strings.IndexByte(token, '.')
-	if headerEnd < 0 {
-		return "", malformed(reasonSegments)
+	// RFC 7515 section 3.1: BASE64URL(header) || '.' || BASE64URL(payload) || '.' || BASE64URL(signature). The signature's
+	// length is known, so what is no token is mostly seen in one place, however long it is.
+	inputLen := len(token) - signatureLen - 1
+	if inputLen < 0 || token[inputLen] != '.' {
+		return "", malformed(reasonShape)
 	}
-	payloadEnd := headerEnd + 1 + strings.IndexByte(token[headerEnd+1:], '.')
-	if payloadEnd == headerEnd {
-		return "", malformed(reasonSegments)
-	}
-	// Length before dots: a fourth segment must not be worth a search through all that a stranger sent.
-	if len(token)-payloadEnd-1 != signatureLen {
-		if strings.IndexByte(token[payloadEnd+1:], '.') >= 0 {
-			return "", malformed(reasonSegments)
+	var header string
+	body, usual := strings.CutPrefix(token[:inputLen], issuedHeader+".")
+	if usual = usual && !v.Plain; !usual {
+		var found bool
+		if header, body, found = strings.Cut(token[:inputLen], "."); !found {
+			return "", malformed(reasonShape)
 		}
-		return "", malformed(reasonSignatureLength)
 	}
 
 	s := v.scratch.Get().(*scratch)
 	defer v.scratch.Put(s)
-	s.token = append(s.token[:0], token...)
-	if n := base64url.DecodedLen(len(token)); n > len(s.decoded) {
-		s.decoded = make([]byte, n)
+	if len(s.decoded) < len(token) { // which is more than any part of it decodes to
+		s.decoded = make([]byte, len(token))
 	}
-
-	if header := token[:headerEnd]; header != issuedHeader {
-		if err := s.checkHeader(s.token[:headerEnd]); err != nil {
+	if !usual {
+		if err := s.checkHeader(header); err != nil {
 			return "", err
 		}
 	}
-	var signature [sha256.Size]byte
-	if _, ok := decode(signature[:], s.token[payloadEnd+1:]); !ok {
+	if _, ok := decode(s.signature[:], token[inputLen+1:]); !ok {
 		return "", malformed(reasonBase64)
 	}
-	n, ok := decode(s.decoded, s.token[headerEnd+1:payloadEnd])
+	n, ok := decode(s.decoded, body)
 	if !ok {
 		return "", malformed(reasonBase64)
 	}
 
+	s.input = append(s.input[:0], token[:inputLen]...)
 	for _, mac := range s.macs {
 		mac.Reset()
-		mac.Write(s.token[:payloadEnd])
-		s.sum = mac.Sum(s.sum[:0])
-		if hmac.Equal(s.sum, signature[:]) {
+		mac.Write(s.input)
+		if hmac.Equal(mac.Sum(s.sum[:0]), s.signature[:sha256.Size]) {
 			return string(s.decoded[:n]), nil
 		}
 	}
@@ -140,7 +132,7 @@ func (v *Verifier) authenticate(token string) (payload string, err error) {
 }
 
 // checkHeader reads a header other than the usual one.
-func (s *scratch) checkHeader(segment []byte) error {
+func (s *scratch) checkHeader(segment string) error {
 	if len(segment) > maxHeaderLen {
 		return malformed(reasonHeaderLength)
 	}
@@ -149,15 +141,4 @@ func (s *scratch) checkHeader(segment []byte) error {
 		return malformed(reasonBase64)
 	}
 	return parseHeader(string(s.decoded[:n]))
-}
-
-// decode writes to dst the bytes that src stands for and reports whether src is their one spelling in base64url without
-// padding. The standard decoder skips CR and LF even in strict mode; each one skipped makes the result shorter than the
-// length of src promises, unless that length is one that no encoding has.
-func decode(dst, src []byte) (n int, ok bool) {
-	if len(src)%4 == 1 {
-		return 0, false
-	}
-	n, err := base64url.Decode(dst, src)
-	return n, err == nil && n == base64url.DecodedLen(len(src))
 }

@@ -16,7 +16,7 @@ import (
 
 const (
 	testSecret = "viHqGBnQZxedlpUuZEhUxX8jmbrEAlslDCC00zHngSxxOENb4v13Kn9wk9yY9WtX"
-	issued     = 1795430989
+	issuedAt   = 1795430989
 )
 
 func encode(segment string) string { return base64.RawURLEncoding.EncodeToString([]byte(segment)) }
@@ -117,7 +117,7 @@ func TestRFC4231(t *testing.T) {
 func TestKeysAreTriedInOrder(t *testing.T) {
 	const header, payload = `{"alg":"HS256","typ":"JWT"}`, `{"token_type":"access","sub":"wGH0","exp":1795434589}`
 	v := NewVerifier([]byte("first"), []byte("second"), []byte("third"))
-	expect := Expect{TokenType: "access", Now: at(issued)}
+	expect := Expect{TokenType: "access", Now: at(issuedAt)}
 	var claims Claims
 	for _, secret := range []string{"first", "second", "third"} {
 		require.NoError(t, v.Verify(sign(secret, header, payload), expect, &claims), secret)

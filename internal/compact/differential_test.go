@@ -23,7 +23,7 @@ type oracleClaims struct {
 func oracle(token string) (*oracleClaims, error) {
 	claims := new(oracleClaims)
 	_, err := jwt.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return []byte(testSecret), nil },
-		jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired(), jwt.WithTimeFunc(at(issued)))
+		jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired(), jwt.WithTimeFunc(at(issuedAt)))
 	switch {
 	case err != nil:
 		return nil, err
@@ -37,32 +37,39 @@ func oracle(token string) (*oracleClaims, error) {
 
 // stricter are all the reasons for which a token may be refused that golang-jwt accepts.
 var stricter = map[string]string{
-	reasonBase64:          "CR, LF and trailing bits in base64url",
-	reasonSignatureLength: "CR and LF in the signature",
-	reasonHeaderLength:    "a long header",
-	reasonMembers:         "a header of many members",
-	reasonHeaderType:      "another typ",
-	reasonUnsupported:     "crit, b64, zip, enc, cty",
-	reasonUTF8:            "bad UTF-8 and lone surrogates, which encoding/json replaces",
-	reasonDepth:           "deep nesting",
-	reasonDuplicate:       "duplicate members, of which the last wins there",
-	reasonFolded:          "member names in other letter case, which encoding/json folds",
-	reasonRange:           "numbers beyond float64 in members that Cloudreve does not know",
-	reasonNotString:       "null for a string, and a kid that is no string",
-	reasonNotStrings:      "null for an array of strings",
-	reasonNotNumber:       "null and strings for a number",
-	reasonNegative:        "nbf and iat before 1970",
-	reasonExponent:        "numbers with an exponent",
-	reasonFar:             "times past the year 9999",
-	reasonLong:            "a long sub",
-	reasonControl:         "control characters in sub",
+	reasonBase64:       "CR, LF and trailing bits in base64url",
+	reasonShape:        "CR and LF in the signature",
+	reasonHeaderLength: "a long header",
+	reasonMembers:      "a header of many members",
+	reasonHeaderType:   "another typ",
+	reasonUnsupported:  "crit, b64, zip, enc, cty",
+	reasonUTF8:         "bad UTF-8 and lone surrogates, which encoding/json replaces",
+	reasonDepth:        "deep nesting",
+	reasonDuplicate:    "duplicate members, of which the last wins there",
+	reasonFolded:       "member names in other letter case, which encoding/json folds",
+	reasonRange:        "numbers beyond float64 in members that Cloudreve does not know",
+	reasonNotString:    "null for a string, and a kid that is no string",
+	reasonNotStrings:   "null for an array of strings",
+	reasonNotNumber:    "null and strings for a number",
+	reasonNegative:     "nbf and iat before 1970",
+	reasonExponent:     "numbers with an exponent",
+	reasonFar:          "times past the year 9999",
+	reasonLong:         "a long sub",
+	reasonControl:      "control characters in sub",
 }
 
 // compare holds a token against golang-jwt: what is accepted here it accepts too, with the same claims, and what it
 // accepts and is refused here is refused for a reason on the list.
 func compare(t *testing.T, token string) {
-	var claims Claims
-	err := NewVerifier([]byte(testSecret)).Verify(token, Expect{TokenType: "access", Now: at(issued)}, &claims)
+	var claims, plainClaims Claims
+	v, expect := NewVerifier([]byte(testSecret)), Expect{TokenType: "access", Now: at(issuedAt)}
+	err := v.Verify(token, expect, &claims)
+	v.Plain = true
+	plainErr := v.Verify(token, expect, &plainClaims)
+	require.Equal(t, plainErr, err, "the plain way comes to another answer")
+	if err == nil {
+		require.Equal(t, plainClaims, claims, "the plain way comes to other claims")
+	}
 	want, oracleErr := oracle(token)
 	if err == nil {
 		require.NoError(t, oracleErr, "golang-jwt refuses what is accepted here")
@@ -156,6 +163,45 @@ func FuzzDifferential(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header, payload string) {
 		compare(t, sign(testSecret, header, payload))
 	})
+}
+
+// FuzzIssued holds the way that knows Cloudreve's payloads by their looks against the plain one, without the detour of a
+// token.
+func FuzzIssued(f *testing.F) {
+	_, tokens := readCapture(f)
+	for _, token := range tokens {
+		var segment [512]byte
+		n, ok := decode(segment[:], strings.Split(token.Token, ".")[1])
+		require.True(f, ok)
+		f.Add(string(segment[:n]))
+	}
+	for _, seed := range []string{
+		`{"token_type":"access","sub":"","exp":0,"nbf":0}`, `{"token_type":"access","sub":"w","exp":01,"nbf":1}`,
+		`{"token_type":"access","sub":"w","exp":253402300799,"nbf":253402300800}`, `{"token_type":"access","sub":"w","exp":1.5,"nbf":1}`,
+		`{"token_type":"access","sub":"w","exp":1,"nbf":1,"scopes":["a","b"]}`, `{"token_type":"access","sub":"w","exp":1,"nbf":1,"scopes":[]}`,
+		`{"token_type":"access","sub":"w","exp":1,"nbf":1,"client_id":"c"} `, `{"token_type":"access","sub":"\u0077","exp":1,"nbf":1}`,
+		`{"token_type":"access","sub":"w","exp":1,"nbf":1,"client_id":"c","client_id":"c"}`, `{"token_type":"access","sub":"w","exp":,"nbf":1}`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, payload string) {
+		var claims, plain Claims
+		if parseIssued(payload, &claims) {
+			require.NoError(t, ParseClaims(payload, &plain))
+			require.Equal(t, plain, claims)
+		}
+	})
+}
+
+// TestIssuedIsWhatIsIssued shows that real access tokens go the fast way.
+func TestIssuedIsWhatIsIssued(t *testing.T) {
+	secret, tokens := readCapture(t)
+	for _, token := range tokens {
+		payload, err := NewVerifier([]byte(secret)).authenticate(token.Token)
+		require.NoError(t, err)
+		var claims Claims
+		require.Equal(t, token.TokenType == "access", parseIssued(payload, &claims), token.Name)
+	}
 }
 
 // FuzzToken compares any token as it is. Nothing but what was signed is ever accepted.

@@ -42,11 +42,10 @@ func malformed(reason string) *Error { return &Error{Kind: Malformed, Reason: re
 
 // The reasons. Tests name them, so that each difference from golang-jwt is a known one.
 const (
-	reasonSegments        = "not three segments"
-	reasonSignatureLength = "signature is not 43 characters"
-	reasonHeaderLength    = "header is longer than 1024 characters"
-	reasonBase64          = "not base64url without padding"
-	reasonSignature       = "made with no current key"
+	reasonShape        = "not three segments, the last of 43 characters"
+	reasonHeaderLength = "header is longer than 1024 characters"
+	reasonBase64       = "not base64url without padding"
+	reasonSignature    = "made with no current key"
 
 	reasonAlgorithm   = "not HS256"
 	reasonHeaderType  = "not JWT"
