@@ -1,0 +1,178 @@
+// Bench measures authmw beside what people use today, on the same token and with the same checks, and prints tables.
+//
+//	go run ./bench                       # the tables
+//	go run ./bench -markdown f -svg g    # and as files, from the numbers of this run alone
+//	go run ./bench -load                 # a load test over real connections instead
+//
+// Machines differ and are noisy, so what counts are the ratios within one run: each number is the median of several
+// rounds in which all rows of a table take turns.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/authmw/authmw"
+)
+
+// benchmark is a row to measure.
+type benchmark struct {
+	name  string
+	run   func(*testing.B)
+	procs int // GOMAXPROCS, if not that of the process
+}
+
+// table is a group of rows, of which one is what the others are compared with.
+type table struct {
+	title string
+	base  int // the row whose time is 1
+	note  string
+	rows  []row
+}
+
+type row struct {
+	name   string
+	ns     float64
+	allocs int64
+	bytes  int64
+}
+
+func (t table) ratio(r row) float64 { return r.ns / t.rows[t.base].ns }
+
+func measure(title string, base int, note string, rounds int, benchmarks []benchmark) table {
+	t := table{title: title, base: base, note: note, rows: make([]row, len(benchmarks))}
+	times := make([][]float64, len(benchmarks))
+	for range rounds {
+		for i, b := range benchmarks {
+			if b.procs > 0 {
+				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(b.procs))
+			}
+			result := testing.Benchmark(b.run)
+			if result.N == 0 {
+				log.Fatalf("bench: %s, %s failed", title, b.name)
+			}
+			times[i] = append(times[i], float64(result.T.Nanoseconds())/float64(result.N))
+			t.rows[i] = row{name: b.name, allocs: result.AllocsPerOp(), bytes: result.AllocedBytesPerOp()}
+		}
+	}
+	for i := range t.rows {
+		slices.Sort(times[i])
+		t.rows[i].ns = times[i][len(times[i])/2]
+	}
+	return t
+}
+
+func main() {
+	log.SetFlags(0)
+	testing.Init()
+	markdown := flag.String("markdown", "", "write the tables to this file, as Markdown")
+	svg := flag.String("svg", "", "write a chart to this file")
+	rounds := flag.Int("rounds", 7, "rounds for each row")
+	perRound := flag.Duration("time", 200*time.Millisecond, "time of each row in each round")
+	loadTest := flag.Bool("load", false, "run the load test")
+	loadTime := flag.Duration("loadtime", 5*time.Second, "time of each of the load test's measurements")
+	flag.Parse()
+	if *loadTest {
+		if err := load(os.Stdout, *loadTime); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	if err := flag.Set("test.benchtime", perRound.String()); err != nil {
+		log.Fatal(err)
+	}
+
+	tables := measureAll(*rounds)
+	for _, t := range tables {
+		fmt.Println(t.text())
+	}
+	if *markdown != "" {
+		if err := os.WriteFile(*markdown, []byte(markdownOf(tables)), 0o644); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if *svg != "" {
+		if err := os.WriteFile(*svg, []byte(svgOf(tables[:4])), 0o644); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+func measureAll(rounds int) []table {
+	token := mint(secret, nil)
+	// Claims of no meaning bring a token to a length.
+	padded := func(secret []byte, length int) string {
+		pad := (length - len(mint(secret, jwt.MapClaims{"pad": ""}))) * 3 / 4
+		return mint(secret, jwt.MapClaims{"pad": strings.Repeat("x", max(pad, 0))})
+	}
+	other := []byte(strings.Repeat("another secret of the same length as the first one is.", 5)[:256])
+
+	var lengths []benchmark
+	for _, length := range []int{175, 512, 1024, 2048, 4096, 8192} {
+		token := token
+		if length > 175 {
+			token = padded(secret, length-2)
+		}
+		lengths = append(lengths,
+			benchmark{name: fmt.Sprintf("%d bytes", len(token)), run: repeat(verifyWith(newValidator(), token))},
+			benchmark{name: fmt.Sprintf("%d bytes, the MAC alone", len(token)), run: repeat(floor(token))})
+	}
+	rotated := newValidator(authmw.WithPreviousSecrets(other))
+	parallel := func(b *testing.B) {
+		verify := verifyWith(newValidator(), token)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if err := verify(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	v := newValidator()
+	big := padded(secret, 8190)
+	garbage := "Bearer " + strings.Repeat("garbage.", 1024)
+	letters := "Bearer " + strings.Repeat("A", 8192)
+
+	return []table{
+		measure("Verifying one token of 175 bytes", 0, "", rounds, verifiers(token)),
+		measure("Middleware under net/http", 1, "auth0's insists on an issuer and an audience: its token has both.", rounds, httpMiddlewares(token)),
+		measure("Middleware under Echo v4", 1, "", rounds, echoMiddlewares(token)),
+		measure("Middleware under Gin", 1, "", rounds, ginMiddlewares(token)),
+		measure("Refusing", 1, "", rounds, []benchmark{
+			{name: "floor: the MAC alone", run: repeat(floor(token))},
+			{name: "a valid token", run: repeat(check(v, "Bearer "+token))},
+			{name: "no credentials", run: refused(check(v, ""))},
+			{name: "a wrong signature", run: refused(check(v, "Bearer "+mint(other, nil)))},
+			{name: "8 KiB: the MAC alone", run: repeat(floor(big))},
+			{name: "8 KiB of garbage", run: refused(check(v, garbage))},
+			{name: "8 KiB of letters", run: refused(check(v, letters))},
+			{name: "8 KiB with a wrong signature", run: refused(check(v, "Bearer "+padded(other, 8190)))},
+		}),
+		measure("Length of the token", 0, "", rounds, lengths),
+		measure("Number of routes, in one http.ServeMux", 0, "", rounds, []benchmark{
+			{name: "1 route", run: routes(1, token)},
+			{name: "1 route, bare", run: bareRoutes(1)},
+			{name: "100 routes", run: routes(100, token)},
+			{name: "100 routes, bare", run: bareRoutes(100)},
+			{name: "10,000 routes", run: routes(10000, token)},
+			{name: "10,000 routes, bare", run: bareRoutes(10000)},
+		}),
+		measure("Cores", 0, "", rounds, []benchmark{
+			{name: "one core", run: parallel, procs: 1},
+			{name: "two cores", run: parallel, procs: 2},
+		}),
+		measure("Two secrets in rotation", 0, "", rounds, []benchmark{
+			{name: "a token of the current secret", run: repeat(verifyWith(rotated, token))},
+			{name: "a token of the previous secret", run: repeat(verifyWith(rotated, mint(other, nil)))},
+		}),
+	}
+}
