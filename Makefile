@@ -1,0 +1,10 @@
+.PHONY: test bench load
+
+test: ## what CI runs
+	.ci/run
+
+bench: ## compares authmw with its peers, and writes the tables and the chart of docs/performance.md
+	go run ./bench -markdown docs/performance-tables.md -svg docs/performance.svg
+
+load: ## puts a server on loopback under load, bare and with Required in turn
+	go run ./bench -load
