@@ -266,10 +266,11 @@ func (v *Validator) extract(r *http.Request) (token string, err error) {
 }
 
 // IsPreflight is for adapters. It reports whether r is a CORS preflight: OPTIONS with Origin and
-// Access-Control-Request-Method (Fetch standard, section 4.9). A browser sends it without credentials, so a middleware
-// round a whole router has to let it through to whatever answers preflights behind it. Anyone can send one, so a handler
-// that does not look at the method must not be reached that way: adapters let through only those that no route claims.
+// Access-Control-Request-Method (Fetch standard, section 4.9), and without Authorization, which no browser sends with
+// it. A middleware that wraps a whole router has to let it through to whatever answers preflights behind it. Anyone can
+// send one, so a handler that does not look at the method must not be reached that way: adapters let through only those
+// that no route claims.
 func IsPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" &&
-		r.Header.Get("Access-Control-Request-Method") != ""
+		r.Header.Get("Access-Control-Request-Method") != "" && len(r.Header["Authorization"]) == 0
 }

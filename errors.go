@@ -92,7 +92,7 @@ var (
 // extractor or key source of yours does, whose text is part of it. What the sender may know is in Code, Message and
 // Challenge.
 type Error struct {
-	failure *failure
+	failure *failure // nil in one that was made by hand, see kind
 	cause   error
 	scopes  []string // that the route asks for, with ErrInsufficientScope
 	missing string   // the first of them that the token lacks
@@ -103,17 +103,23 @@ type Error struct {
 func asError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
-		if e == nil || e.failure == nil {
+		switch {
+		case e == nil || e.failure == nil:
 			// Not one of ours: a nil *Error in an error, or one made by hand. It must not pass for no error.
 			return deny(ErrUnavailable, nil)
+		case err == error(e):
+			return e
 		}
-		return e
+		return &Error{failure: e.failure, cause: err, scopes: e.scopes, missing: e.missing}
 	}
 	var f *failure
-	if errors.As(err, &f) {
-		return &Error{failure: f, cause: err}
+	switch {
+	case !errors.As(err, &f):
+		return deny(ErrUnavailable, err)
+	case err == error(f):
+		return deny(f, nil)
 	}
-	return deny(ErrUnavailable, err)
+	return deny(f, err)
 }
 
 // deny makes an Error of a sentinel and, for the server's own eyes, what led to it.
@@ -143,30 +149,37 @@ func refuse(err error) *Error {
 	}
 }
 
+func (e *Error) kind() *failure {
+	if e.failure == nil {
+		return ErrUnavailable.(*failure)
+	}
+	return e.failure
+}
+
 // Error returns the code and the detail, such as "authmw: token_expired: expired 35s ago".
 func (e *Error) Error() string {
 	if e.cause == nil {
-		return e.failure.Error()
+		return e.kind().Error()
 	}
-	return e.failure.Error() + ": " + strings.TrimPrefix(e.cause.Error(), e.failure.Error()+": ")
+	return e.kind().Error() + ": " + strings.TrimPrefix(e.cause.Error(), e.kind().Error()+": ")
 }
 
 // Unwrap returns the sentinel and what led to the denial.
 func (e *Error) Unwrap() []error {
 	if e.cause == nil {
-		return []error{e.failure}
+		return []error{e.kind()}
 	}
-	return []error{e.failure, e.cause}
+	return []error{e.kind(), e.cause}
 }
 
 // Code returns the failure's name, such as "token_expired" for ErrTokenExpired. Codes are stable.
-func (e *Error) Code() string { return e.failure.code }
+func (e *Error) Code() string { return e.kind().code }
 
 // Status returns the HTTP status for the failure: 400, 401, 403 or 503.
-func (e *Error) Status() int { return e.failure.status }
+func (e *Error) Status() int { return e.kind().status }
 
 // Message returns the one sentence about the failure that a client is told.
-func (e *Error) Message() string { return e.failure.message }
+func (e *Error) Message() string { return e.kind().message }
 
 // Scopes returns the scopes that the route asks for if the failure is ErrInsufficientScope, and nil otherwise.
 func (e *Error) Scopes() []string { return e.scopes }
@@ -175,12 +188,12 @@ func (e *Error) Scopes() []string { return e.scopes }
 // credentials would not help. A request without credentials is told the scheme and realm alone, "and
 // not … an error code or other error information" (section 3.1).
 func (e *Error) Challenge(realm string) string {
-	if e.failure.status == http.StatusServiceUnavailable {
+	if e.kind().status == http.StatusServiceUnavailable {
 		return ""
 	}
 	challenge := `Bearer realm="` + realm + `"`
-	if e.failure.oauthError != "" {
-		challenge += `, error="` + e.failure.oauthError + `", error_description="` + e.failure.message + `"`
+	if e.kind().oauthError != "" {
+		challenge += `, error="` + e.kind().oauthError + `", error_description="` + e.kind().message + `"`
 	}
 	if len(e.scopes) > 0 {
 		challenge += `, scope="` + strings.Join(e.scopes, " ") + `"`
@@ -190,7 +203,7 @@ func (e *Error) Challenge(realm string) string {
 
 // CloudreveCode returns the failure's code in Cloudreve's own API and the message that goes with it there.
 func (e *Error) CloudreveCode() (code int, msg string) {
-	code, msg = e.failure.cloudreve, e.failure.cloudreveMsg
+	code, msg = e.kind().cloudreve, e.kind().cloudreveMsg
 	if e.missing != "" {
 		msg = fmt.Sprintf("%s: %s", msg, e.missing)
 	}

@@ -138,9 +138,39 @@ func TestErrorsThatAreNone(t *testing.T) {
 					requireOutcome(t, authmw.ErrUnavailable, claims, err)
 				}
 			}
+			if none != nil {
+				require.Equal(t, "unavailable", none.Code())
+				require.EqualError(t, none, "authmw: unavailable")
+				require.ErrorIs(t, none, authmw.ErrUnavailable)
+			}
 			w := httptest.NewRecorder()
 			newValidator(t).Deny(w, newRequest(), none)
 			require.Equal(t, http.StatusServiceUnavailable, w.Code)
+		})
+	}
+}
+
+func TestWhatACheckReturnsIsKept(t *testing.T) {
+	mine := errors.New("banned in March")
+	_, forged := newValidator(t).Verify(t.Context(), signWithOther(usualPayload))
+	for _, row := range []struct {
+		name string
+		err  error
+		is   error
+		text string
+	}{
+		{"a sentinel", authmw.ErrTokenRejected, authmw.ErrTokenRejected, "authmw: token_rejected"},
+		{"a sentinel with a reason", fmt.Errorf("%w: %w", authmw.ErrTokenRejected, mine), authmw.ErrTokenRejected, "authmw: token_rejected: banned in March"},
+		{"an error of this package", forged, authmw.ErrInvalidSignature, "authmw: invalid_signature: made with no current key"},
+		{"an error of this package, wrapped", fmt.Errorf("%w: %w", forged, mine), authmw.ErrInvalidSignature, "authmw: invalid_signature: made with no current key: banned in March"},
+		{"any other", mine, authmw.ErrUnavailable, "authmw: unavailable: banned in March"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			v := newValidator(t, authmw.WithClaimsCheck(func(context.Context, *authmw.Claims) (bool, error) { return false, row.err }))
+			_, err := v.Verify(t.Context(), sign(usualHeader, usualPayload))
+			require.ErrorIs(t, err, row.is)
+			require.Equal(t, errors.Is(row.err, mine), errors.Is(err, mine))
+			require.EqualError(t, err, row.text)
 		})
 	}
 }
@@ -176,11 +206,13 @@ func TestDenialIsItsOwn(t *testing.T) {
 	}))
 	w := httptest.NewRecorder()
 	w.Header().Set("Content-Length", "7")
+	w.Header().Set("Content-Encoding", "gzip")
 	w.Header().Set("ETag", `"of the answer that there would have been"`)
 	v.Deny(w, newRequest(), authmw.ErrMissingToken)
 	require.Equal(t, 599, w.Code)
 	require.Empty(t, w.Header().Get("Content-Length"))
 	require.Empty(t, w.Header().Get("ETag"))
+	require.Equal(t, "gzip", w.Header().Get("Content-Encoding"), "a middleware further out compresses the body")
 	w.Header().Add("Vary", "Cookie")
 	require.Equal(t, []string{""}, shared["Vary"][:1])
 	require.Empty(t, shared["Vary"][:2][1], "the renderer's header is not written to")

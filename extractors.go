@@ -135,7 +135,7 @@ func Cookie(name string) Extractor {
 			if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
 				value = value[1 : len(value)-1]
 			}
-			return value, key == name
+			return value, strings.TrimRight(key, " \t") == name
 		})
 	}}
 }
@@ -148,19 +148,24 @@ func InsecureQuery(name string) Extractor {
 	return place{"query parameter", name, func(r *http.Request, name string) iter.Seq[string] {
 		return elements([]string{r.URL.RawQuery}, "&", func(parameter string) (string, bool) {
 			key, value, _ := strings.Cut(parameter, "=")
-			if unescaped, err := url.QueryUnescape(key); err == nil {
-				key = unescaped
+			if len(key) <= 3*len(name) { // or it is another name, however it is escaped
+				if unescaped, err := url.QueryUnescape(key); err == nil {
+					key = unescaped
+				}
+			}
+			if key != name {
+				return "", false
 			}
 			if unescaped, err := url.QueryUnescape(value); err == nil {
 				value = unescaped
 			}
-			return value, key == name
+			return value, true
 		})
 	}}
 }
 
-// WebSocketProtocol returns an Extractor for a token among the subprotocols that a WebSocket handshake offers, which is
-// all that a browser lets a page choose: new WebSocket(url, [name, token]). The token is the one offered right after
+// WebSocketProtocol returns an Extractor for a token among the subprotocols that a WebSocket handshake over HTTP/1.1
+// offers, which is all that a browser lets a page choose: new WebSocket(url, [name, token]). The token is the one offered right after
 // name. The server should select name, or another protocol, in its answer, and never the token.
 func WebSocketProtocol(name string) Extractor {
 	return place{"WebSocket subprotocol", name, func(r *http.Request, name string) iter.Seq[string] {
@@ -177,7 +182,7 @@ func WebSocketProtocol(name string) Extractor {
 	}}
 }
 
-// elements returns the values that pick finds among the elements of lists. Nothing is allocated, however many there are.
+// elements returns the values that pick finds among the elements of lists, which may be many.
 func elements(lists []string, separator string, pick func(element string) (value string, ok bool)) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, list := range lists {

@@ -41,6 +41,7 @@ func TestExtractors(t *testing.T) {
 		{"own header with a scheme", header("X-Access-Token", "Bearer "+token), authmw.ErrMalformedToken},
 		{"cookie", header("Cookie", "a=b; access_token="+token), nil},
 		{"cookie twice", header("Cookie", "access_token="+token+"; access_token="+token), authmw.ErrAmbiguousCredentials},
+		{"cookie with white space", header("Cookie", "a=b ; access_token ="+token+" "), nil},
 		{"cookie, empty", header("Cookie", "access_token="), authmw.ErrMissingToken},
 		{"cookie of another name", header("Cookie", "Access_Token="+token), authmw.ErrMissingToken},
 		{"query", query("a=b&access_token=" + token), nil},

@@ -16,7 +16,8 @@ import (
 func TestHostileInputAllocatesLittle(t *testing.T) {
 	const mib = 1 << 20
 	const limit = 32 << 10
-	places := authmw.WithExtractors(authmw.AuthorizationHeader(), authmw.Header("X-Token"), authmw.WebSocketProtocol("bearer"))
+	places := authmw.WithExtractors(authmw.AuthorizationHeader(), authmw.Header("X-Token"), authmw.WebSocketProtocol("bearer"),
+		authmw.InsecureQuery("access_token"), authmw.Cookie("token"))
 	authorization := func(values ...string) http.Header { return http.Header{"Authorization": values} }
 	webSocket := func(protocols string) http.Header {
 		return http.Header{"Upgrade": {"websocket"}, "Sec-Websocket-Protocol": {protocols}}
@@ -40,6 +41,9 @@ func TestHostileInputAllocatesLittle(t *testing.T) {
 		{"1 MiB in another header", http.Header{"X-Token": {strings.Repeat(".", mib)}}, authmw.ErrMalformedToken},
 		{"1 MiB of subprotocols", webSocket(strings.Repeat("bearer,a,", mib/9)), authmw.ErrAmbiguousCredentials},
 		{"1 MiB of commas", webSocket(strings.Repeat(",", mib)), authmw.ErrMissingToken},
+		{"1 MiB of parameters with escapes", http.Header{"Query": {strings.Repeat("a_rather_long_name_%41_that_is_not_the_one=%41&", mib/46)}}, authmw.ErrMissingToken},
+		{"1 MiB of parameters of the name", http.Header{"Query": {strings.Repeat("access_token=%41&", mib/17)}}, authmw.ErrAmbiguousCredentials},
+		{"1 MiB of cookies", http.Header{"Cookie": {strings.Repeat("a=b;", mib/4)}}, authmw.ErrMissingToken},
 		{"long header", garbage(strings.Repeat(`{"a":`, 1000)), authmw.ErrMalformedToken},
 		{"deep header", garbage(strings.Repeat(`[`, 700)), authmw.ErrMalformedToken},
 		{"header of many members", garbage(parameters(60)), authmw.ErrMalformedToken},
@@ -51,6 +55,7 @@ func TestHostileInputAllocatesLittle(t *testing.T) {
 			v := newValidator(t, places)
 			r := newRequest()
 			r.Header = row.header
+			r.URL.RawQuery = row.header.Get("Query")
 			claims, err := v.Check(r, authmw.Required)
 			requireOutcome(t, row.want, claims, err)
 			require.Less(t, bytesPerRun(func() { _, _ = v.Check(r, authmw.Required) }), uint64(limit))

@@ -103,8 +103,10 @@ func (v *Validator) Denial(r *http.Request, err error) Response {
 func (v *Validator) Deny(w http.ResponseWriter, r *http.Request, err error) {
 	response := v.Denial(r, err)
 	header := w.Header()
-	for _, name := range []string{"Content-Encoding", "Content-Length", "Etag", "Last-Modified"} {
-		header.Del(name) // set further out, for the answer that there would have been
+	// Set further out, for the answer that there would have been. Not so Content-Encoding: whoever has set it compresses
+	// this answer too.
+	for _, name := range []string{"Content-Length", "Etag", "Last-Modified"} {
+		header.Del(name)
 	}
 	for name, values := range response.Header {
 		header[name] = values

@@ -308,7 +308,8 @@ func testRequests(t *testing.T, build func(Server) http.Handler) {
 		s.route(t, http.MethodGet, "/unknown", authmw.Mode(7)),
 	}
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
-		routes = append(routes, s.route(t, method, "/required", authmw.Required))
+		routes = append(routes, s.route(t, method, "/required", authmw.Required), s.route(t, method, "/scopes", authmw.Required, scope, "Shares.Read"),
+			s.route(t, method, "/optional", authmw.Optional))
 	}
 	s.start(t, build(Server{Routes: routes}))
 	valid := http.Header{"Authorization": {"Bearer " + accessToken(t, nil)}}
@@ -323,12 +324,11 @@ func testRequests(t *testing.T, build func(Server) http.Handler) {
 	}
 
 	for _, route := range routes {
-		if route.Path != "/required" {
-			continue
+		if route.Path != "/optional" {
+			s.send(t, route.Method, route.Path, nil).requireDenied(t, "missing_token")
 		}
-		s.send(t, route.Method, "/required", nil).requireDenied(t, "missing_token")
-		s.send(t, route.Method, "/required", forged).requireDenied(t, "invalid_signature")
-		s.send(t, route.Method, "/required", valid).requireServed(t, subject)
+		s.send(t, route.Method, route.Path, forged).requireDenied(t, "invalid_signature")
+		s.send(t, route.Method, route.Path, valid).requireServed(t, subject)
 	}
 	for _, name := range []string{"Upgrade", "X-Requested-With", "X-Forwarded-For", "Accept", "Origin", "Sec-Fetch-Mode"} {
 		s.send(t, http.MethodGet, "/required", with(nil, name, "websocket")).requireDenied(t, "missing_token")
@@ -343,12 +343,18 @@ func testRequests(t *testing.T, build func(Server) http.Handler) {
 	client := func(scopes ...string) http.Header {
 		return http.Header{"Authorization": {"Bearer " + accessToken(t, func(c *authmw.Claims) { c.ClientID, c.Scopes = clientID, scopes })}}
 	}
-	s.send(t, http.MethodGet, "/scopes", client(scope, "Shares.Read")).requireServed(t, subject)
-	for _, one := range []string{scope, "Shares.Read"} {
-		got := s.send(t, http.MethodGet, "/scopes", client(one))
-		require.Equal(t, http.StatusForbidden, got.StatusCode)
-		require.Contains(t, got.Header.Get("WWW-Authenticate"), `, scope="Files.Read Shares.Read"`)
-		require.Empty(t, got.calls)
+	for _, route := range routes {
+		if route.Path != "/scopes" {
+			continue
+		}
+		route.Scopes[0], route.Scopes[1] = "changed", "changed" // after the middleware was made
+		s.send(t, route.Method, "/scopes", client(scope, "Shares.Read")).requireServed(t, subject)
+		for _, one := range []string{scope, "Shares.Read"} {
+			got := s.send(t, route.Method, "/scopes", client(one))
+			require.Equal(t, http.StatusForbidden, got.StatusCode)
+			require.Contains(t, got.Header.Get("WWW-Authenticate"), `, scope="Files.Read Shares.Read"`)
+			require.Empty(t, got.calls)
+		}
 	}
 
 	cookie := with(nil, "Cookie", "token="+accessToken(t, nil))
@@ -371,6 +377,7 @@ func testContext(t *testing.T, build func(Server) http.Handler) {
 			served = true
 			require.Equal(t, "a value", r.Context().Value(key{}), "values from further out are kept")
 			require.ErrorIs(t, r.Context().Err(), context.Canceled, "and so is cancellation")
+			require.NotEmpty(t, r.Header.Get("Authorization"), "and so are headers")
 		}}}})
 	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "a value"))
 	cancel()
@@ -525,6 +532,24 @@ func testNested(t *testing.T, build func(Server) http.Handler) {
 	for _, path := range []string{"/none", "/optional", "/required"} {
 		s.send(t, http.MethodGet, path, expired).requireDenied(t, "token_expired")
 	}
+
+	for _, mode := range []authmw.Mode{authmw.Required, authmw.Mode(7)} {
+		s.start(t, build(Server{Router: &Middleware{Validator: s.validator, Mode: mode}, Routes: s.modes(t)}))
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions, "BREW"} {
+			for _, header := range []http.Header{nil, expired} {
+				got := s.send(t, method, "/none", header)
+				require.Equal(t, http.StatusUnauthorized, got.StatusCode, method)
+				require.NotEmpty(t, got.Header.Get("WWW-Authenticate"), method)
+				require.Empty(t, got.calls)
+			}
+		}
+	}
+
+	s.start(t, build(Server{Router: &Middleware{Validator: s.validator, Mode: authmw.Optional, Scopes: []string{scope}}, Routes: s.modes(t)}))
+	s.send(t, http.MethodGet, "/none", http.Header{"Authorization": {"Bearer " + accessToken(t, func(c *authmw.Claims) {
+		c.ClientID = clientID
+	})}}).requireDenied(t, "insufficient_scope")
+	s.send(t, http.MethodGet, "/none", nil).requireServed(t, "")
 
 	s.start(t, build(Server{Router: &Middleware{Validator: s.validator, Mode: authmw.Required, Scopes: []string{scope}}, Routes: s.modes(t)}))
 	client := http.Header{"Authorization": {"Bearer " + accessToken(t, func(c *authmw.Claims) { c.ClientID = clientID })}}

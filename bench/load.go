@@ -141,7 +141,7 @@ func (s *server) run(d time.Duration, connections int) error {
 	return nil
 }
 
-// resident returns the memory of this process that is in use, from which the latencies kept for the quantiles count too.
+// resident returns the memory of this process that is in use, including the latencies kept for the quantiles.
 func resident() string {
 	runtime.GC()
 	status, err := os.ReadFile("/proc/self/status")

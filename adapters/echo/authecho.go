@@ -48,12 +48,14 @@ func None() echo.MiddlewareFunc {
 // Echo does after any response.
 //
 // In a middleware given to Echo.Use, a CORS preflight passes without credentials if its path has routes, but none for
-// OPTIONS. Before the route of a group or in Echo.Pre it does not: a CORS middleware belongs outside of this one.
+// OPTIONS. It reaches the middlewares after this one; only status and headers of the answer are sent. Before the route
+// of a group or in Echo.Pre it does not pass. It is better to have the CORS middleware before this one.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.MiddlewareFunc {
 	scopes = slices.Clone(scopes)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			if mode == authmw.Required && authmw.IsPreflight(c.Request()) && unclaimed(c) {
+				c.Response().Writer = headerWriter{c.Response().Writer}
 				return next(c)
 			}
 			r, err := v.Authenticate(c.Request(), mode, scopes...)
@@ -73,6 +75,16 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.Mi
 	}
 }
 
+// headerWriter sends the status and headers of an answer, which is all that a browser looks at after a preflight.
+type headerWriter struct{ http.ResponseWriter }
+
+func (w headerWriter) WriteHeader(status int) {
+	w.Header().Del(echo.HeaderContentLength)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (headerWriter) Write(p []byte) (int, error) { return len(p), nil }
+
 // unclaimed reports whether Echo itself will answer, since the path has routes, but none for the method. It does not
 // know before routing, in Echo.Pre, nor for paths without routes, which may belong to a later middleware.
 func unclaimed(c echo.Context) bool {
@@ -90,21 +102,21 @@ func deny(c echo.Context, response authmw.Response, err error) error {
 	} else {
 		header.Del(echo.HeaderContentType)
 	}
-	return &echo.HTTPError{Code: response.Status, Message: &message{response.Body, header, contentType}, Internal: err}
+	return &echo.HTTPError{Code: response.Status, Message: &message{response.Body, c, contentType}, Internal: err}
 }
 
 // message is JSON as the message of an echo.HTTPError: the default error handler sends what marshals itself as it is.
 type message struct {
 	body        []byte
-	header      http.Header
+	c           echo.Context // whose response may be another by the time that the error is handled
 	contentType string
 }
 
 // MarshalJSON sets the Content-Type as well, in place of what Context.JSON has just set: an error handler that answers
 // with something else has a Content-Type of its own.
 func (m *message) MarshalJSON() ([]byte, error) {
-	if m.header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
-		m.header.Set(echo.HeaderContentType, m.contentType)
+	if header := m.c.Response().Header(); header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
+		header.Set(echo.HeaderContentType, m.contentType)
 	}
 	return m.body, nil
 }

@@ -2,6 +2,7 @@ package authecho_test
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -114,4 +115,33 @@ func TestPreflightIntoAHandler(t *testing.T) {
 			require.Equal(t, http.StatusUnauthorized, w.Code)
 		})
 	}
+}
+
+// TestPreflightToALaterMiddleware has one that answers preflights, as for CORS, but also a body.
+func TestPreflightToALaterMiddleware(t *testing.T) {
+	v, err := authmw.New([]byte(authmwtest.Secret))
+	require.NoError(t, err)
+	e := echo.New()
+	e.Use(authecho.Required(v), func(echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			c.Response().Header().Set("Access-Control-Allow-Origin", "https://app.example")
+			c.Response().Header().Set("Content-Length", "8")
+			return c.String(http.StatusOK, "a secret")
+		}
+	})
+	e.GET("/files", func(echo.Context) error { return nil })
+	server := httptest.NewServer(e)
+	defer server.Close()
+	r, err := http.NewRequest(http.MethodOptions, server.URL+"/files", nil)
+	require.NoError(t, err)
+	r.Header.Set("Origin", "https://app.example")
+	r.Header.Set("Access-Control-Request-Method", http.MethodGet)
+	response, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Empty(t, body)
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	require.Equal(t, "https://app.example", response.Header.Get("Access-Control-Allow-Origin"))
 }

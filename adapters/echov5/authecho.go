@@ -48,12 +48,18 @@ func None() echo.MiddlewareFunc {
 // the same, as Echo does after any response.
 //
 // In a middleware given to Echo.Use, a CORS preflight passes without credentials if its path has routes, but none for
-// OPTIONS. Before the route of a group or in Echo.Pre it does not: a CORS middleware belongs outside of this one.
+// OPTIONS. It reaches the middlewares after this one; only status and headers of the answer are sent. Before the route
+// of a group or in Echo.Pre it does not pass. It is better to have the CORS middleware before this one.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.MiddlewareFunc {
 	scopes = slices.Clone(scopes)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error {
 			if mode == authmw.Required && authmw.IsPreflight(c.Request()) && unclaimed(c) {
+				response, err := echo.UnwrapResponse(c.Response())
+				if err != nil {
+					return err
+				}
+				response.ResponseWriter = headerWriter{response.ResponseWriter}
 				return next(c)
 			}
 			r, err := v.Authenticate(c.Request(), mode, scopes...)
@@ -73,6 +79,16 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.Mi
 	}
 }
 
+// headerWriter sends the status and headers of an answer, which is all that a browser looks at after a preflight.
+type headerWriter struct{ http.ResponseWriter }
+
+func (w headerWriter) WriteHeader(status int) {
+	w.Header().Del(echo.HeaderContentLength)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (headerWriter) Write(p []byte) (int, error) { return len(p), nil }
+
 // unclaimed reports whether Echo itself will answer, since the path has routes, but none for the method. It does not
 // know before routing, in Echo.Pre, nor for paths without routes, which may belong to a later middleware.
 func unclaimed(c *echo.Context) bool {
@@ -90,7 +106,7 @@ func deny(c *echo.Context, response authmw.Response, err error) error {
 	} else {
 		header.Del(echo.HeaderContentType)
 	}
-	return &denial{response.Status, response.Body, header, contentType, err}
+	return &denial{response.Status, response.Body, c, contentType, err}
 }
 
 // denial is an error that brings its answer along: the default error handler asks an error for its status, and sends
@@ -98,7 +114,7 @@ func deny(c *echo.Context, response authmw.Response, err error) error {
 type denial struct {
 	status      int
 	body        []byte
-	header      http.Header
+	c           *echo.Context // whose response may be another by the time that the error is handled
 	contentType string
 	err         error
 }
@@ -110,8 +126,8 @@ func (d *denial) StatusCode() int { return d.status }
 // MarshalJSON sets the Content-Type as well, in place of what Context.JSON has just set: an error handler that answers
 // with something else has a Content-Type of its own.
 func (d *denial) MarshalJSON() ([]byte, error) {
-	if d.header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
-		d.header.Set(echo.HeaderContentType, d.contentType)
+	if header := d.c.Response().Header(); header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
+		header.Set(echo.HeaderContentType, d.contentType)
 	}
 	return d.body, nil
 }

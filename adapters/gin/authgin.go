@@ -41,11 +41,11 @@ func None() gin.HandlerFunc {
 
 // Middleware returns a middleware for a mode that is only known at run time. A request that is denied does not reach
 // the handlers after it: the chain is aborted, an error that wraps the *authmw.Error recorded in c.Errors, and v.Deny
-// answers. What the recorded error says is only the code, since gin.ErrorLogger sends it to the client.
+// answers. What the recorded error says is only the code, since gin.ErrorLogger sends it to the client, after the answer.
 //
-// In a middleware given to Engine.Use, a CORS preflight that no route matches passes without credentials, for a CORS
-// middleware after this one. So that it cannot read what Engine.NoRoute has for others, only status and headers of the
-// answer are sent. It is better to have the CORS middleware before this one.
+// A CORS preflight that no route matches passes without credentials, for a CORS middleware after this one. Gin does not
+// tell such a request from one for the handlers given to Engine.NoRoute and NoMethod: they run, and only status and
+// headers of their answer are sent. It is better to have the CORS middleware before this one.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) gin.HandlerFunc {
 	scopes = slices.Clone(scopes)
 	return func(c *gin.Context) {
@@ -74,6 +74,11 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) gin.Han
 
 // headerWriter sends the status and headers of an answer, which is all that a browser looks at after a preflight.
 type headerWriter struct{ gin.ResponseWriter }
+
+func (w headerWriter) WriteHeaderNow() {
+	w.Header().Del("Content-Length")
+	w.ResponseWriter.WriteHeaderNow()
+}
 
 func (w headerWriter) Write(p []byte) (int, error) {
 	w.WriteHeaderNow()

@@ -21,6 +21,8 @@ func parseIssued(payload string, claims *Claims) bool {
 	p.literal(`,"nbf":`)
 	claims.NotBefore = p.date()
 	if p.optional(`,"scopes":["`) {
+		list, _, _ := strings.Cut(p.rest, "]")
+		claims.Scopes = make([]string, 0, 1+strings.Count(list, `","`))
 		for more := true; more; more = p.optional(`,"`) {
 			claims.Scopes = append(claims.Scopes, p.string())
 		}
