@@ -34,7 +34,7 @@ func NewContext(ctx context.Context, claims *Claims) context.Context {
 }
 
 // FromContext returns the claims of the request that ctx is the context of. ok is false, and the claims nil, if the
-// request is anonymous: no credentials under Optional, or no mode but None for the route and all around it.
+// request is anonymous: no credentials under Optional, or only None on the route and everything around it.
 //
 // A *gin.Context does not pass on what is in its request's context, unless Engine.ContextWithFallback is set: there, use
 // c.Request.Context() or authgin.Claims.

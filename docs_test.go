@@ -13,7 +13,7 @@ import (
 // TestSecurityDocument holds docs/security.md to its word that a test shows each answer.
 func TestSecurityDocument(t *testing.T) {
 	var sources strings.Builder
-	for _, pattern := range []string{"*_test.go", "internal/*/*_test.go", "adapters/nethttp/*_test.go", "authmwtest/*.go"} {
+	for _, pattern := range []string{"*_test.go", "internal/*/*_test.go", "adapters/*/*_test.go", "authmwtest/*.go"} {
 		files, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		for _, file := range files {

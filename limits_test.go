@@ -81,6 +81,7 @@ func bytesPerRun(f func()) uint64 {
 func TestAllocations(t *testing.T) {
 	v := newValidator(t)
 	token := sign(usualHeader, usualPayload)
+	client := sign(usualHeader, payload(t, `1795430989}`, `1795430989,"scopes":["openid","Files.Read","Shares.Write"],"client_id":"c"}`))
 	with, without, forged := newRequest("Bearer "+token), newRequest(), newRequest("Bearer "+signWithOther(usualPayload))
 	for _, row := range []struct {
 		name string
@@ -88,6 +89,7 @@ func TestAllocations(t *testing.T) {
 		most float64
 	}{
 		{"Verify", func() { _, _ = v.Verify(t.Context(), token) }, 2},
+		{"Verify, with scopes", func() { _, _ = v.Verify(t.Context(), client) }, 3},
 		{"None", func() { _, _ = v.Authenticate(with, authmw.None) }, 0},
 		{"Optional without credentials", func() { _, _ = v.Authenticate(without, authmw.Optional) }, 0},
 		{"Required without credentials", func() { _, _ = v.Authenticate(without, authmw.Required) }, 1},

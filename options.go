@@ -17,8 +17,8 @@ const (
 	maxMaxTokenSize     = 1 << 20 // what net/http takes in headers
 )
 
-// An Option changes a default of New. What is wrong with its arguments, New reports. Of an option given twice the last
-// counts, but for WithPreviousSecrets, which adds.
+// An Option changes a default of New, which reports invalid arguments. If an option is given twice, the last one wins;
+// WithPreviousSecrets accumulates.
 type Option func(*config)
 
 type config struct {
@@ -160,8 +160,7 @@ type Event struct {
 
 // WithObserver sets a function that is told every decision, before the handler runs, for logs and metrics. It must be
 // safe for concurrent use; the request waits for it. A request that passes two middlewares is decided on twice, one
-// that passes as a CORS preflight not at all. Event.Request still has its token: log parts of it, never the
-// whole.
+// that passes as a CORS preflight not at all. Event.Request still has its token: log parts of it, never the whole.
 func WithObserver(observe func(Event)) Option {
 	return func(c *config) {
 		if observe == nil {

@@ -22,7 +22,7 @@ import (
 // Server is what [TestAdapter] asks an adapter's own test to build.
 type Server struct {
 	Routes []Route
-	// Router, if not nil, is a further middleware round the router as a whole.
+	// Router, if not nil, is a further middleware aaround the router as a whole.
 	Router *Middleware
 }
 
@@ -499,7 +499,7 @@ func testPreflight(t *testing.T, build func(Server) http.Handler) {
 		s.route(t, http.MethodOptions, "/options", authmw.None),
 	}}))
 	got := s.send(t, http.MethodOptions, "/get", preflight)
-	require.NotEqual(t, http.StatusUnauthorized, got.StatusCode, "a preflight that no route claims passes a middleware round the router")
+	require.NotEqual(t, http.StatusUnauthorized, got.StatusCode, "a preflight that no route claims passes a middleware around the router")
 	require.Empty(t, got.Header.Values("WWW-Authenticate"))
 	require.Empty(t, got.calls)
 	for _, missing := range []string{"Origin", "Access-Control-Request-Method"} {
@@ -517,7 +517,7 @@ func testPreflight(t *testing.T, build func(Server) http.Handler) {
 	s.send(t, http.MethodOptions, "/options", nil).requireDenied(t, "missing_token")
 }
 
-// testNested puts a middleware round the router and others before its routes.
+// testNested puts a middleware around the router and others before its routes.
 func testNested(t *testing.T, build func(Server) http.Handler) {
 	s := site{validator: newValidator(t)}
 	valid := http.Header{"Authorization": {"Bearer " + accessToken(t, nil)}}
@@ -526,7 +526,7 @@ func testNested(t *testing.T, build func(Server) http.Handler) {
 	s.start(t, build(Server{Router: &Middleware{Validator: s.validator, Mode: authmw.Optional}, Routes: s.modes(t)}))
 	s.send(t, http.MethodGet, "/required", valid).requireServed(t, subject)
 	s.send(t, http.MethodGet, "/optional", valid).requireServed(t, subject)
-	s.send(t, http.MethodGet, "/none", valid).requireServed(t, subject) // found by the one round the router
+	s.send(t, http.MethodGet, "/none", valid).requireServed(t, subject) // found by the one around the router
 	s.send(t, http.MethodGet, "/required", nil).requireDenied(t, "missing_token")
 	s.send(t, http.MethodGet, "/optional", nil).requireServed(t, "")
 	for _, path := range []string{"/none", "/optional", "/required"} {

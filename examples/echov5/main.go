@@ -1,4 +1,5 @@
-// Echov5 is a service whose secret changes while it runs: the file that holds it is read again every minute.
+// Echov5 is a service whose secret changes while it runs: the file that holds it is read again every minute. Whoever
+// changes it puts a new file in its place with a rename, so that it is never read half-written.
 //
 //	go run ./examples/echov5 master-key
 package main
@@ -18,34 +19,43 @@ import (
 	authecho "github.com/authmw/authmw/adapters/echov5"
 )
 
-// secretFile is a KeySource that accepts the secret in a file and the one that was there before.
+// secretFile is a KeySource that accepts the secret in a file and, for as long as access tokens live, the one before.
 type secretFile struct {
-	path    string
-	current []byte
-	keys    atomic.Pointer[authmw.Keys]
+	path              string
+	current, previous []byte
+	changed           time.Time
+	keys              atomic.Pointer[authmw.Keys]
 }
+
+const tokenLifetime = time.Hour // Cloudreve's, unless the site's settings say otherwise
 
 func (f *secretFile) Keys(context.Context) (*authmw.Keys, error) { return f.keys.Load(), nil }
 
 // read takes over the secret in the file. If it cannot, the last good one stays.
-func (f *secretFile) read() error {
+func (f *secretFile) read(now time.Time) error {
 	secret, err := os.ReadFile(f.path)
 	if err != nil {
 		return err
 	}
 	secret = bytes.TrimSuffix(secret, []byte("\n"))
-	if bytes.Equal(secret, f.current) {
+	current, previous, changed := f.current, f.previous, f.changed
+	switch {
+	case !bytes.Equal(secret, current):
+		current, previous, changed = secret, current, now
+	case previous != nil && now.Sub(changed) > tokenLifetime:
+		previous = nil
+	default:
 		return nil
 	}
-	var previous [][]byte
-	if f.current != nil {
-		previous = append(previous, f.current)
+	var older [][]byte
+	if previous != nil {
+		older = append(older, previous)
 	}
-	keys, err := authmw.NewKeys(secret, previous...)
+	keys, err := authmw.NewKeys(current, older...)
 	if err != nil {
 		return err
 	}
-	f.current = secret
+	f.current, f.previous, f.changed = current, previous, changed
 	f.keys.Store(keys)
 	return nil
 }
@@ -68,12 +78,12 @@ func main() {
 		log.Fatal("name the file that holds the site's master key")
 	}
 	source := &secretFile{path: os.Args[1]}
-	if err := source.read(); err != nil {
+	if err := source.read(time.Now()); err != nil {
 		log.Fatal(err)
 	}
 	go func() {
-		for range time.Tick(time.Minute) {
-			if err := source.read(); err != nil {
+		for now := range time.Tick(time.Minute) {
+			if err := source.read(now); err != nil {
 				log.Print(err)
 			}
 		}

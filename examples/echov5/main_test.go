@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -18,9 +19,10 @@ func TestSecretChanges(t *testing.T) {
 	secrets := []string{strings.Repeat("a", 32), strings.Repeat("b", 32), strings.Repeat("c", 32)}
 	path := filepath.Join(t.TempDir(), "master-key")
 	source := &secretFile{path: path}
+	now := time.Now()
 	put := func(secret string) error {
 		require.NoError(t, os.WriteFile(path, []byte(secret+"\n"), 0o600))
-		return source.read()
+		return source.read(now)
 	}
 	require.NoError(t, put(secrets[0]))
 	e, err := newServer(source)
@@ -36,11 +38,16 @@ func TestSecretChanges(t *testing.T) {
 	require.Equal(t, http.StatusOK, status(secrets[0]))
 	require.Equal(t, http.StatusUnauthorized, status(secrets[1]))
 	require.NoError(t, put(secrets[1]))
-	require.NoError(t, source.read(), "nothing has changed since")
+	require.NoError(t, source.read(now), "nothing has changed since")
 	require.Equal(t, http.StatusOK, status(secrets[0]), "the previous secret's tokens are still good")
 	require.Equal(t, http.StatusOK, status(secrets[1]))
 	require.NoError(t, put(secrets[2]))
 	require.Equal(t, http.StatusUnauthorized, status(secrets[0]))
+	require.Equal(t, http.StatusOK, status(secrets[1]))
+	now = now.Add(tokenLifetime + time.Minute)
+	require.NoError(t, source.read(now))
+	require.Equal(t, http.StatusUnauthorized, status(secrets[1]), "not for longer than tokens live")
+	require.Equal(t, http.StatusOK, status(secrets[2]))
 
 	require.Error(t, put("short"))
 	require.Equal(t, http.StatusOK, status(secrets[2]), "the last good secret stays")
