@@ -228,6 +228,40 @@ func TestKeySource(t *testing.T) {
 	}
 }
 
+// TestKeySourceIsAskedOnce shows that no token makes a server look for its secret more than once, and that nothing does
+// without a token.
+func TestKeySourceIsAskedOnce(t *testing.T) {
+	keys, err := authmw.NewKeys([]byte(testSecret), []byte(otherSecret))
+	require.NoError(t, err)
+	asked := 0
+	v, err := authmw.NewFromKeySource(authmw.KeySourceFunc(func(context.Context) (*authmw.Keys, error) {
+		asked++
+		return keys, nil
+	}), authmw.WithClock(clock))
+	require.NoError(t, err)
+	for _, row := range []struct {
+		name  string
+		token string
+		times int
+	}{
+		{"none", "", 0},
+		{"too long", strings.Repeat("x", 8193), 0},
+		{"valid", sign(usualHeader, usualPayload), 1},
+		{"forged", signWith(sha256.New, strings.Repeat("x", 32), usualHeader, usualPayload), 1},
+		{"garbage", "garbage", 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			asked = 0
+			r := newRequest()
+			if row.token != "" {
+				r = newRequest("Bearer " + row.token)
+			}
+			_, _ = v.Check(r, authmw.Required)
+			require.Equal(t, row.times, asked)
+		})
+	}
+}
+
 func TestPreviousSecrets(t *testing.T) {
 	oldest := strings.Repeat("x", 32)
 	v, err := authmw.New([]byte(otherSecret), authmw.WithPreviousSecrets([]byte(testSecret)),
