@@ -238,8 +238,7 @@ func insufficientScope(missing string, scopes []string) *Error {
 	e := deny(ErrInsufficientScope, errors.New("the token lacks "+missing))
 	e.missing = missing
 	e.scopes = slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool {
-		bad := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }
-		return scope == "" || strings.ContainsFunc(scope, bad)
+		return scope == "" || strings.Contains(scope, " ") || strings.ContainsFunc(scope, unquotable)
 	})
 	return e
 }

@@ -50,8 +50,8 @@ func newClaims(c *compact.Claims) Claims {
 }
 
 // HasScope reports whether the token may do what scope stands for, by Cloudreve's rule: a token without a client_id may
-// do everything; with one, scopes must hold the scope itself or, for "X.Read", "X.Write". Case matters.
-// Nil claims, those of an anonymous sender, have no scope.
+// do everything; with one, scopes must hold the scope itself or, for "X.Read", "X.Write". Case matters. Nil
+// claims, those of an anonymous sender, have no scope.
 func (c *Claims) HasScope(scope string) bool {
 	if c == nil {
 		return false

@@ -184,9 +184,13 @@ func (e *Error) Message() string { return e.kind().message }
 // Scopes returns the scopes that the route asks for if the failure is ErrInsufficientScope, and nil otherwise.
 func (e *Error) Scopes() []string { return e.scopes }
 
+// unquotable reports whether r is none of the characters that the values in a challenge may have: %x20-21 / %x23-5B /
+// %x5D-7E (RFC 6750 section 3).
+func unquotable(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
+
 // Challenge returns the value of the WWW-Authenticate header for the failure (RFC 6750 section 3), or "" if other
-// credentials would not help. A request without credentials is told the scheme and realm alone, "and
-// not … an error code or other error information" (section 3.1).
+// credentials would not help. A request without credentials is told the scheme and realm alone, without "an error code
+// or other error information" (section 3.1).
 func (e *Error) Challenge(realm string) string {
 	if e.kind().status == http.StatusServiceUnavailable {
 		return ""

@@ -88,11 +88,11 @@ func isTokenChar(c byte) bool {
 // place is an Extractor for the values under a name. All that are not empty are tokens: more than one is too many.
 type place struct {
 	kind, name string
-	values     func(r *http.Request, name string) iter.Seq[string]
+	values     func(r *http.Request) iter.Seq[string]
 }
 
 func (p place) Extract(r *http.Request) (token string, err error) {
-	for value := range p.values(r, p.name) {
+	for value := range p.values(r) {
 		if value == "" {
 			continue
 		}
@@ -119,7 +119,8 @@ func (p place) validate() error {
 
 // Header returns an Extractor for a header that holds a token and no scheme, such as X-Access-Token.
 func Header(name string) Extractor {
-	return place{"header", http.CanonicalHeaderKey(name), func(r *http.Request, name string) iter.Seq[string] {
+	name = http.CanonicalHeaderKey(name)
+	return place{"header", name, func(r *http.Request) iter.Seq[string] {
 		return slices.Values(r.Header[name])
 	}}
 }
@@ -129,7 +130,7 @@ func Header(name string) Extractor {
 // sends them where its page sets the header: then there are two tokens, and the answer is 400.
 func Cookie(name string) Extractor {
 	// net/http drops cookies that it cannot parse; here a bad one must not pass for none.
-	return place{"cookie", name, func(r *http.Request, name string) iter.Seq[string] {
+	return place{"cookie", name, func(r *http.Request) iter.Seq[string] {
 		return elements(r.Header["Cookie"], ";", func(cookie string) (string, bool) {
 			key, value, _ := strings.Cut(cookie, "=")
 			if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
@@ -145,7 +146,7 @@ func Cookie(name string) Extractor {
 // that can send nothing else, such as an EventSource or a media element.
 func InsecureQuery(name string) Extractor {
 	// net/url drops parameters that it cannot parse; here a bad one must not pass for none.
-	return place{"query parameter", name, func(r *http.Request, name string) iter.Seq[string] {
+	return place{"query parameter", name, func(r *http.Request) iter.Seq[string] {
 		return elements([]string{r.URL.RawQuery}, "&", func(parameter string) (string, bool) {
 			key, value, _ := strings.Cut(parameter, "=")
 			if len(key) <= 3*len(name) { // or it is another name, however it is escaped
@@ -165,10 +166,10 @@ func InsecureQuery(name string) Extractor {
 }
 
 // WebSocketProtocol returns an Extractor for a token among the subprotocols that a WebSocket handshake over HTTP/1.1
-// offers, which is all that a browser lets a page choose: new WebSocket(url, [name, token]). The token is the one offered right after
-// name. The server should select name, or another protocol, in its answer, and never the token.
+// offers, which is all that a browser lets a page choose: new WebSocket(url, [name, token]). The token is the one
+// offered right after name. The server should select name, or another protocol, in its answer, and never the token.
 func WebSocketProtocol(name string) Extractor {
-	return place{"WebSocket subprotocol", name, func(r *http.Request, name string) iter.Seq[string] {
+	return place{"WebSocket subprotocol", name, func(r *http.Request) iter.Seq[string] {
 		webSocket := func(protocol string) (string, bool) { return "", strings.EqualFold(protocol, "websocket") }
 		for range elements(r.Header["Upgrade"], ",", webSocket) {
 			named := false

@@ -57,8 +57,8 @@ func (k *Keys) LogValue() slog.Value { return slog.StringValue(k.String()) }
 //
 // Keys is called once for every request that carries a token, from many goroutines at once. It should hand out a value
 // kept in memory, such as an atomic.Pointer[Keys] that something else refreshes: NewKeys does once what is costly, so
-// that each request is cheap. An error means that the secrets cannot be
-// had: the request is denied with ErrUnavailable, under Required and Optional alike. The context is the request's.
+// that each request is cheap. An error means that the secrets cannot be had: the request is denied with ErrUnavailable,
+// under Required and Optional alike. The context is the request's.
 type KeySource interface {
 	Keys(ctx context.Context) (*Keys, error)
 }

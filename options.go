@@ -64,8 +64,7 @@ func WithClock(now func() time.Time) Option {
 // marks and backslashes.
 func WithRealm(realm string) Option {
 	return func(c *config) {
-		bad := func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
-		if realm == "" || strings.ContainsFunc(realm, bad) {
+		if realm == "" || strings.ContainsFunc(realm, unquotable) {
 			c.invalid("realm %q is empty or has characters other than printable ASCII without \" and \\", realm)
 		}
 		c.realm = realm

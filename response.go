@@ -70,8 +70,7 @@ const retryAfter = "5"
 //   - Retry-After: 5 seconds, with status 503.
 //
 // An err that matches no sentinel of this package, nil included, is taken for ErrUnavailable: whatever it is, it says
-// nothing about the sender. Adapters
-// for frameworks that write responses themselves use Denial, all others Deny.
+// nothing about the sender. Adapters for frameworks that write responses themselves use Denial, all others Deny.
 func (v *Validator) Denial(r *http.Request, err error) Response {
 	e := asError(err)
 	render, realm := Renderer(ProblemJSON), defaultRealm

@@ -37,7 +37,10 @@ const (
 func encode(segment string) string { return base64.RawURLEncoding.EncodeToString([]byte(segment)) }
 
 func signWith(newHash func() hash.Hash, secret, header, payload string) string {
-	input := encode(header) + "." + encode(payload)
+	return signSegments(newHash, secret, encode(header)+"."+encode(payload))
+}
+
+func signSegments(newHash func() hash.Hash, secret, input string) string {
 	mac := hmac.New(newHash, []byte(secret))
 	mac.Write([]byte(input))
 	return input + "." + encode(string(mac.Sum(nil)))
@@ -92,18 +95,9 @@ func readCapture(t testing.TB) (c capture) {
 	return c
 }
 
-// repeated returns n copies of s as one string that ends in tail.
-func repeated(s string, n int, tail string) string { return strings.Repeat(s, n) + tail }
-
 func nested(depth int) string {
 	return fmt.Sprintf(`{"token_type":"access","sub":"wGH0","exp":1795434589,"x":%s}`,
 		strings.Repeat("[", depth-1)+strings.Repeat("]", depth-1))
-}
-
-func signEncoded(input string) string {
-	mac := hmac.New(sha256.New, []byte(testSecret))
-	mac.Write([]byte(input))
-	return input + "." + encode(string(mac.Sum(nil)))
 }
 
 func signWithOther(payload string) string {

@@ -24,7 +24,7 @@ import (
 // turn, each for the given time in each of three rounds.
 func load(w io.Writer, perRound time.Duration) error {
 	token := mint(secret, nil)
-	expired := mustSign(authmw.Claims{TokenType: authmw.AccessToken, Subject: "wGH0", ExpiresAt: time.Now().Add(-time.Minute)})
+	expired := sign(secret, &authmw.Claims{TokenType: authmw.AccessToken, Subject: "wGH0", ExpiresAt: time.Now().Add(-time.Minute)})
 	forged := mint([]byte(strings.Repeat("guess", 8)), nil)
 	// Seven of ten requests are good, one each without a token, with an expired and with a forged one.
 	mixed := []string{token, token, token, "", token, token, expired, token, token, forged}

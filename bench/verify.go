@@ -31,7 +31,11 @@ func mint(secret []byte, extra jwt.MapClaims) string {
 		extra["token_type"], extra["sub"], extra["nbf"], extra["exp"] = "access", "wGH0", now.Unix(), now.Add(time.Hour).Unix()
 		signed = extra
 	}
-	return must(jwt.NewWithClaims(jwt.SigningMethodHS256, signed).SignedString(secret))
+	return sign(secret, signed)
+}
+
+func sign(secret []byte, claims jwt.Claims) string {
+	return must(jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(secret))
 }
 
 // cloudreveClaims is what users of the other libraries declare.
@@ -156,8 +160,4 @@ func refused(f func() error) func(*testing.B) {
 		}
 		return nil
 	})
-}
-
-func mustSign(claims authmw.Claims) string {
-	return must(jwt.NewWithClaims(jwt.SigningMethodHS256, &claims).SignedString(secret))
 }

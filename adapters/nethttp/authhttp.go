@@ -34,7 +34,7 @@ func None() func(http.Handler) http.Handler {
 // Middleware returns a middleware for a mode that is only known at run time. A request that is denied is answered by
 // v.Deny and does not reach the handler.
 //
-// Round an *http.ServeMux, a CORS preflight that none of its patterns matches passes without credentials; a pattern
+// Around an *http.ServeMux, a CORS preflight that none of its patterns matches passes without credentials; a pattern
 // without a method matches OPTIONS too. Any other handler may be what a stranger must not reach, so it gets no preflight:
 // a CORS middleware belongs outside of this one.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) func(http.Handler) http.Handler {

@@ -294,7 +294,7 @@ func (s *scanner) digits() (n int) {
 	return n
 }
 
-// lastSecond is the last one of the year 9999, the last that RFC 3339 can write.
+// lastSecond is the last one of the year 9999, and so the last that RFC 3339 can write.
 const (
 	lastSecond       = 253402300799
 	lastSecondDigits = 12
