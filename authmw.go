@@ -136,43 +136,44 @@ var (
 // which r is to be denied; at most one of the two is not nil. A token with a client_id must hold all scopes; see
 // [Claims.HasScope]. It neither changes r nor writes an answer; Deny does the latter.
 func (v *Validator) Check(r *http.Request, mode Mode, scopes ...string) (*Claims, error) {
-	i, err := v.identify(r, mode, scopes)
-	if i == nil {
+	s, err := v.identify(r, mode, scopes)
+	if s == nil {
 		return nil, err
 	}
-	return i.claims, nil
+	return s.claims, nil
 }
 
 // Authenticate does what Check does and returns the request for the handler: r, or a shallow copy of it whose context
 // carries the claims for FromContext and, for a sender made anonymous by WithLenientOptional, the reason for
 // AnonymousReason. On failure the request is nil and the error an *Error. It is what an adapter needs.
 func (v *Validator) Authenticate(r *http.Request, mode Mode, scopes ...string) (*http.Request, error) {
-	i, err := v.identify(r, mode, scopes)
+	s, err := v.identify(r, mode, scopes)
 	if err != nil {
 		return nil, err
 	}
-	if i == nil {
+	if s == nil {
 		if mode == None || identityOf(r.Context()) == nil {
 			return r, nil
 		}
 		// A middleware further out found someone by other rules. The last word is this one's.
-		i = new(identity)
+		s = new(sender)
 	}
-	i.Context = r.Context()
-	return r.WithContext(i), nil
+	s.Context = r.Context()
+	s.request = *r.WithContext(&s.identity)
+	return &s.request, nil
 }
 
-// identify returns who sent r, as an identity that still lacks its context, nil for an anonymous sender, or why r is
+// identify returns who sent r, as a sender whose request is still to be made, nil for an anonymous sender, or why r is
 // denied, and tells the observer.
-func (v *Validator) identify(r *http.Request, mode Mode, scopes []string) (*identity, error) {
+func (v *Validator) identify(r *http.Request, mode Mode, scopes []string) (*sender, error) {
 	if mode == None {
 		return nil, nil
 	}
-	i, denial := v.decide(r, mode, scopes)
+	s, denial := v.decide(r, mode, scopes)
 	if v != nil && v.observe != nil {
 		event := Event{Request: r, Mode: mode}
-		if i != nil {
-			event.Claims, event.Err = i.claims, i.reason
+		if s != nil {
+			event.Claims, event.Err = s.claims, s.reason
 		}
 		if denial != nil {
 			event.Denied, event.Err = true, denial
@@ -182,11 +183,11 @@ func (v *Validator) identify(r *http.Request, mode Mode, scopes []string) (*iden
 	if denial != nil {
 		return nil, denial
 	}
-	return i, nil
+	return s, nil
 }
 
 // decide returns who sent r, and why r is denied. It returns both for a token that is good, but not good enough.
-func (v *Validator) decide(r *http.Request, mode Mode, scopes []string) (*identity, *Error) {
+func (v *Validator) decide(r *http.Request, mode Mode, scopes []string) (*sender, *Error) {
 	token, err := v.extract(r)
 	if err != nil {
 		return v.refused(mode, asError(err))
@@ -205,28 +206,25 @@ func (v *Validator) decide(r *http.Request, mode Mode, scopes []string) (*identi
 	if err := v.verify(r.Context(), token, &parsed); err != nil {
 		return v.refused(mode, err)
 	}
-	found := &struct {
-		identity
-		claims Claims
-	}{claims: newClaims(&parsed)}
-	found.identity.claims = &found.claims
-	if err := v.accept(r.Context(), &found.claims); err != nil {
-		return &found.identity, err
+	found := &sender{own: newClaims(&parsed)}
+	found.claims = &found.own
+	if err := v.accept(r.Context(), found.claims); err != nil {
+		return found, err
 	}
 	for _, scope := range scopes {
 		if !found.claims.HasScope(scope) {
-			return &found.identity, insufficientScope(scope, scopes)
+			return found, insufficientScope(scope, scopes)
 		}
 	}
-	return &found.identity, nil
+	return found, nil
 }
 
 // refused denies a request for its token, unless it is one that counts for nothing.
-func (v *Validator) refused(mode Mode, err *Error) (*identity, *Error) {
+func (v *Validator) refused(mode Mode, err *Error) (*sender, *Error) {
 	if mode == Optional && v != nil && v.lenient {
 		switch error(err.failure) {
 		case ErrMalformedToken, ErrNodeSignature, ErrInvalidSignature, ErrTokenExpired, ErrTokenNotYetValid, ErrInvalidClaims:
-			return &identity{reason: err}, nil
+			return &sender{identity: identity{reason: err}}, nil
 		}
 	}
 	return nil, err

@@ -1,6 +1,7 @@
 package authmw
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"log/slog"
 	"slices"
@@ -34,7 +35,7 @@ type Claims struct {
 	// ClientID is client_id, the OAuth client that the token was issued to, or empty if the user logged in directly.
 	ClientID string
 
-	payload string
+	segment string // the payload as it stands in the token, decoded only for those who ask
 }
 
 func newClaims(c *compact.Claims) Claims {
@@ -45,7 +46,7 @@ func newClaims(c *compact.Claims) Claims {
 		NotBefore: c.NotBefore,
 		Scopes:    c.Scopes,
 		ClientID:  c.ClientID,
-		payload:   c.Payload,
+		segment:   c.Segment,
 	}
 }
 
@@ -70,12 +71,12 @@ func (c *Claims) HasScope(scope string) bool {
 // No two members of one object have the same name, but encoding/json also matches names in other letter case: of
 // unknown members "role" and "Role" in one token, a field tagged role gets the last.
 func (c *Claims) Decode(v any) error {
-	payload := []byte(c.payload)
-	if len(payload) == 0 {
-		var err error
-		if payload, err = json.Marshal(c); err != nil {
-			return err
-		}
+	payload, err := base64.RawURLEncoding.DecodeString(c.segment)
+	if c.segment == "" {
+		payload, err = json.Marshal(c)
+	}
+	if err != nil {
+		return err
 	}
 	return json.Unmarshal(payload, v)
 }
@@ -111,6 +112,7 @@ func (c *Claims) UnmarshalJSON(payload []byte) error {
 	if err := compact.ParseClaims(string(payload), &parsed); err != nil {
 		return refuse(err)
 	}
+	parsed.Segment = base64.RawURLEncoding.EncodeToString(payload)
 	*c = newClaims(&parsed)
 	return nil
 }

@@ -1,13 +1,23 @@
 package authmw
 
-import "context"
+import (
+	"context"
+	"net/http"
+)
 
-// identity is a context that knows who sent the request. It is a context itself rather than a value in one, and stands
-// in one allocation with the claims, to keep what a request costs low.
+// identity is a context that knows who sent the request. It is a context itself rather than a value in one, to keep what
+// a request costs low.
 type identity struct {
 	context.Context
 	claims *Claims // nil: anonymous
 	reason error   // why a token that was sent counts for nothing
+}
+
+// sender has all that a handler is given of who sent the request in one allocation, which costs less than three.
+type sender struct {
+	identity
+	own     Claims       // what identity.claims points to, if to anything
+	request http.Request // with identity as its context
 }
 
 type identityKey struct{}

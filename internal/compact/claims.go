@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// Claims are a token's claims. Strings are slices of Payload unless the token wrote them with escapes.
+// Claims are a token's claims.
 type Claims struct {
 	TokenType string
 	Subject   string
@@ -15,7 +15,7 @@ type Claims struct {
 	NotBefore time.Time // zero if absent
 	Scopes    []string
 	ClientID  string
-	Payload   string // the JSON object
+	Segment   string // all of them, as they stand in the token: in base64url
 }
 
 // The claims whose type is checked. The first six are an access token's; the others are Cloudreve's on refresh tokens
@@ -83,9 +83,10 @@ func claimByName(name string) int {
 }
 
 // ParseClaims fills claims from the JSON object payload. It checks form and types, and that no member occurs twice
-// (RFC 7519 section 4: "The Claim Names within a JWT Claims Set MUST be unique"), but none of the values.
+// (RFC 7519 section 4: "The Claim Names within a JWT Claims Set MUST be unique"), but none of the values. Strings are
+// slices of payload unless it wrote them with escapes. Segment is left empty.
 func ParseClaims(payload string, claims *Claims) error {
-	*claims = Claims{Payload: payload}
+	*claims = Claims{}
 	if !utf8.ValidString(payload) {
 		return &Error{Kind: Claim, Reason: reasonUTF8}
 	}

@@ -8,7 +8,6 @@ package compact
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"hash"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +17,11 @@ const (
 	// issuedHeader is {"alg":"HS256","typ":"JWT"}, which Cloudreve and golang-jwt put before every token that they
 	// issue: whoever sends exactly these bytes needs no header parsed.
 	issuedHeader = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
+
+	// issuedPayload is how the payload of every access token from Cloudreve begins, and issuedStart how the token does.
+	// Its 30 bytes are just 40 characters of base64url, so that what follows can be decoded on its own.
+	issuedPayload = `{"token_type":"access","sub":"`
+	issuedStart   = issuedHeader + ".eyJ0b2tlbl90eXBlIjoiYWNjZXNzIiwic3ViIjoi"
 
 	// signatureLen is the length of 32 bytes in base64url without padding.
 	signatureLen = 43
@@ -29,37 +33,31 @@ const (
 
 // Verifier verifies tokens with a fixed list of keys. It is safe for concurrent use.
 type Verifier struct {
-	// Plain makes it parse even what it would know by its looks: the usual header, and payloads as Cloudreve issues them.
+	// Plain makes it parse even what it would know by its looks: tokens as Cloudreve issues them.
 	// The answers are the same, as tests show that use it.
 	Plain bool
 
+	keys    []key
 	scratch sync.Pool // of *scratch
 }
 
 // scratch is what one verification works on. Nothing in it outlives the call: claims slice a string of their own.
 type scratch struct {
-	macs      []hash.Hash // one for each key, in the keys' order
-	input     []byte      // what the MAC is of
+	digest    digest
+	input     []byte // what of the MAC's input is not in the key already
 	decoded   []byte
-	signature [sha256.Size + 1]byte
+	signature [sha256.Size + 2]byte
 	sum       [sha256.Size]byte
 }
 
-// NewVerifier returns a Verifier that tries the secrets in the order given. It copies them. Their strength is the
-// caller's concern.
+// NewVerifier returns a Verifier that tries the secrets in the order given. It keeps none of them, but what their MACs
+// need. Their strength is the caller's concern.
 func NewVerifier(secrets ...[]byte) *Verifier {
-	copies := make([][]byte, len(secrets))
-	for i, secret := range secrets {
-		copies[i] = append([]byte(nil), secret...)
-	}
 	v := new(Verifier)
-	v.scratch.New = func() any {
-		s := &scratch{macs: make([]hash.Hash, len(copies)), decoded: make([]byte, 512)}
-		for i, secret := range copies {
-			s.macs[i] = hmac.New(sha256.New, secret)
-		}
-		return s
+	for _, secret := range secrets {
+		v.keys = append(v.keys, newKey(secret))
 	}
+	v.scratch.New = func() any { return &scratch{digest: newDigest(), decoded: make([]byte, 512)} }
 	return v
 }
 
@@ -73,65 +71,74 @@ type Expect struct {
 // Verify fills claims from token if its shape, header, MAC, claims, time and type hold, in this order, and otherwise
 // returns an *Error and leaves in claims nothing that may be used. The caller bounds the length of token.
 func (v *Verifier) Verify(token string, expect Expect, claims *Claims) error {
-	payload, err := v.authenticate(token)
+	s := v.scratch.Get().(*scratch)
+	defer v.scratch.Put(s)
+	segment, payload, err := v.authenticate(token, s)
 	if err != nil {
 		return err
 	}
 	if v.Plain || !parseIssued(payload, claims) {
-		if err := ParseClaims(payload, claims); err != nil {
+		if err := ParseClaims(string(payload), claims); err != nil {
 			return err
 		}
 	}
+	claims.Segment = segment
 	return claims.check(expect)
 }
 
-// authenticate returns the decoded payload of a token whose MAC is right.
-func (v *Verifier) authenticate(token string) (payload string, err error) {
+// authenticate returns the payload of a token whose MAC is right: as it stands in the token and, in s, decoded.
+func (v *Verifier) authenticate(token string, s *scratch) (segment string, payload []byte, err error) {
 	// RFC 7515 section 3.1: BASE64URL(header) || '.' || BASE64URL(payload) || '.' || BASE64URL(signature). The signature's
 	// length is known, so what is no token is mostly seen in one place, however long it is.
 	inputLen := len(token) - signatureLen - 1
 	if inputLen < 0 || token[inputLen] != '.' {
-		return "", malformed(reasonShape)
+		return "", nil, malformed(reasonShape)
 	}
-	var header string
-	body, usual := strings.CutPrefix(token[:inputLen], issuedHeader+".")
-	if usual = usual && !v.Plain; !usual {
-		var found bool
-		if header, body, found = strings.Cut(token[:inputLen], "."); !found {
-			return "", malformed(reasonShape)
-		}
-	}
-
-	s := v.scratch.Get().(*scratch)
-	defer v.scratch.Put(s)
+	input, signature := token[:inputLen], token[inputLen+1:]
 	if len(s.decoded) < len(token) { // which is more than any part of it decodes to
 		s.decoded = make([]byte, len(token))
 	}
-	if !usual {
-		if err := s.checkHeader(header); err != nil {
-			return "", err
+
+	undecoded, unhashed, n := "", input, 0
+	issued := !v.Plain && strings.HasPrefix(input, issuedStart)
+	if issued {
+		segment, undecoded, unhashed = input[len(issuedHeader)+1:], input[len(issuedStart):], input[sha256.BlockSize:]
+		n = copy(s.decoded, issuedPayload)
+	} else {
+		header, body, found := strings.Cut(input, ".")
+		if !found {
+			return "", nil, malformed(reasonShape)
 		}
+		if v.Plain || header != issuedHeader {
+			if err := s.checkHeader(header); err != nil {
+				return "", nil, err
+			}
+		}
+		segment, undecoded = body, body
 	}
-	if _, ok := decode(s.signature[:], token[inputLen+1:]); !ok {
-		return "", malformed(reasonBase64)
+	if _, ok := decode(s.signature[:], signature); !ok {
+		return "", nil, malformed(reasonBase64)
 	}
-	n, ok := decode(s.decoded, body)
+	m, ok := decode(s.decoded[n:], undecoded)
 	if !ok {
-		return "", malformed(reasonBase64)
+		return "", nil, malformed(reasonBase64)
 	}
 
-	s.input = append(s.input[:0], token[:inputLen]...)
-	for _, mac := range s.macs {
-		mac.Reset()
-		mac.Write(s.input)
-		if hmac.Equal(mac.Sum(s.sum[:0]), s.signature[:sha256.Size]) {
-			return string(s.decoded[:n]), nil
+	s.input = append(s.input[:0], unhashed...)
+	for i := range v.keys {
+		k := &v.keys[i]
+		inner := k.inner
+		if issued {
+			inner = k.issued
+		}
+		if hmac.Equal(k.mac(s.sum[:0], s.digest, inner, s.input), s.signature[:sha256.Size]) {
+			return segment, s.decoded[:n+m], nil
 		}
 	}
-	return "", &Error{Kind: Signature, Reason: reasonSignature}
+	return "", nil, &Error{Kind: Signature, Reason: reasonSignature}
 }
 
-// checkHeader reads a header other than the usual one.
+// checkHeader reads a header other than Cloudreve's.
 func (s *scratch) checkHeader(segment string) error {
 	if len(segment) > maxHeaderLen {
 		return malformed(reasonHeaderLength)

@@ -9,34 +9,47 @@ import (
 // this order, without white space and escapes, in ASCII. It reports whether payload is one. If not, claims are left
 // undefined, and nothing is said about payload: that is for ParseClaims to do, which accepts all that this accepts, with
 // the same claims.
-func parseIssued(payload string, claims *Claims) bool {
-	*claims = Claims{Payload: payload}
-	p := issued{rest: payload, ok: true}
-	p.literal(`{"token_type":"`)
-	claims.TokenType = p.string()
-	p.literal(`,"sub":"`)
-	claims.Subject = p.string()
+//
+// It copies from payload only what claims keep: the subject of a user's own token, everything of an OAuth client's.
+func parseIssued(payload []byte, claims *Claims) bool {
+	p := issued{json: payload, ok: true}
+	p.literal(issuedPayload)
+	from, to := p.string()
 	p.literal(`,"exp":`)
-	claims.ExpiresAt = p.date()
+	expiresAt := p.date()
 	p.literal(`,"nbf":`)
-	claims.NotBefore = p.date()
+	notBefore := p.date()
+	if !p.ok {
+		return false
+	}
+	*claims = Claims{TokenType: "access", ExpiresAt: expiresAt, NotBefore: notBefore}
+	if p.end() {
+		claims.Subject = string(payload[from:to])
+		return true
+	}
+
+	text := string(payload)
+	claims.Subject = text[from:to]
 	if p.optional(`,"scopes":["`) {
-		list, _, _ := strings.Cut(p.rest, "]")
+		list, _, _ := strings.Cut(text[p.pos:], "]")
 		claims.Scopes = make([]string, 0, 1+strings.Count(list, `","`))
 		for more := true; more; more = p.optional(`,"`) {
-			claims.Scopes = append(claims.Scopes, p.string())
+			from, to := p.string()
+			claims.Scopes = append(claims.Scopes, text[from:to])
 		}
 		p.literal(`]`)
 	}
 	if p.optional(`,"client_id":"`) {
-		claims.ClientID = p.string()
+		from, to := p.string()
+		claims.ClientID = text[from:to]
 	}
-	return p.ok && p.rest == "}"
+	return p.ok && p.end()
 }
 
 // issued reads what parseIssued expects, one thing after another. Once something else is found, ok is false.
 type issued struct {
-	rest string
+	json []byte
+	pos  int
 	ok   bool
 }
 
@@ -44,43 +57,49 @@ func (p *issued) literal(text string) {
 	p.ok = p.optional(text) && p.ok
 }
 
-func (p *issued) optional(text string) (found bool) {
-	p.rest, found = strings.CutPrefix(p.rest, text)
-	return found
+func (p *issued) optional(text string) bool {
+	end := p.pos + len(text)
+	if end > len(p.json) || string(p.json[p.pos:end]) != text {
+		return false
+	}
+	p.pos = end
+	return true
 }
 
-// string reads up to the quotation mark that ends a string.
-func (p *issued) string() string {
-	for i := 0; i < len(p.rest); i++ {
-		switch c := p.rest[i]; {
+func (p *issued) end() bool { return string(p.json[p.pos:]) == "}" }
+
+// string reads up to the quotation mark that ends a string, and returns where in the payload the string is.
+func (p *issued) string() (from, to int) {
+	from = p.pos
+	for i, c := range p.json[from:] {
+		switch {
 		case c == '"':
-			value := p.rest[:i]
-			p.rest = p.rest[i+1:]
-			return value
+			p.pos = from + i + 1
+			return from, from + i
 		case c < ' ' || c > '~' || c == '\\':
 			p.ok = false
-			return ""
+			return from, from
 		}
 	}
 	p.ok = false
-	return ""
+	return from, from
 }
 
 // date reads seconds without a fraction. What follows them is for the next literal to check.
 func (p *issued) date() time.Time {
 	var seconds int64
-	i := 0
-	for ; i < len(p.rest) && i <= lastSecondDigits; i++ {
-		digit := p.rest[i] - '0'
-		if digit > 9 {
+	digits := 0
+	for _, c := range p.json[p.pos:] {
+		if c < '0' || c > '9' || digits > lastSecondDigits {
 			break
 		}
-		seconds = seconds*10 + int64(digit)
+		seconds = seconds*10 + int64(c-'0')
+		digits++
 	}
-	if i == 0 || p.rest[0] == '0' || seconds > lastSecond {
+	if digits == 0 || p.json[p.pos] == '0' || seconds > lastSecond {
 		p.ok = false
 		return time.Time{}
 	}
-	p.rest = p.rest[i:]
+	p.pos += digits
 	return time.Unix(seconds, 0).UTC()
 }
