@@ -21,7 +21,8 @@ import (
 )
 
 // load sends requests over keep-alive connections to a server on loopback, in this process: bare and with Required in
-// turn, each for the given time in each of three rounds.
+// turn, each for the given time in each of many rounds, so that a disturbance from outside hits one round and not one
+// server.
 func load(w io.Writer, perRound time.Duration) error {
 	token := mint(secret, nil)
 	expired := sign(secret, &authmw.Claims{TokenType: authmw.AccessToken, Subject: "wGH0", ExpiresAt: time.Now().Add(-time.Minute)})
@@ -36,42 +37,55 @@ func load(w io.Writer, perRound time.Duration) error {
 		{name: "bare, mixed tokens", handler: bare, tokens: mixed},
 		{name: "Required, mixed tokens", handler: authhttp.Required(newValidator())(bare), tokens: mixed},
 	}
-	const rounds, connections = 3, 16
+	const rounds, connections = 15, 16
 	_, _ = fmt.Fprintf(w, "%d connections, %v for each in %d rounds, GOMAXPROCS %d\nresident memory at start: %s\n",
 		connections, perRound, rounds, runtime.GOMAXPROCS(0), resident())
+	order := slices.Clone(servers)
 	for range rounds {
-		for _, s := range servers {
+		for _, s := range order {
 			if err := s.run(perRound, connections); err != nil {
 				return err
 			}
 		}
+		slices.Reverse(order) // so that a drift of the machine's speed favours nobody
 	}
 	_, _ = fmt.Fprintf(w, "%-26s %12s %10s %10s  %s\n", "", "requests/s", "p50", "p99", "answers by status")
 	for _, s := range servers {
-		slices.Sort(s.latencies)
-		_, _ = fmt.Fprintf(w, "%-26s %12.0f %10v %10v  %v\n", s.name, s.throughput(), s.quantile(0.50), s.quantile(0.99), s.statuses)
+		_, _ = fmt.Fprintf(w, "%-26s %12.0f %10v %10v  %v\n", s.name, median(s.throughput), s.quantile(0.50), s.quantile(0.99), s.statuses)
 	}
 	for i := 0; i < len(servers); i += 2 {
-		_, _ = fmt.Fprintf(w, "%s keeps %.1f %% of the bare server's throughput\n",
-			servers[i+1].name, 100*servers[i+1].throughput()/servers[i].throughput())
+		bare, required := servers[i], servers[i+1]
+		var kept []float64
+		for round := range rounds {
+			kept = append(kept, 100*required.throughput[round]/bare.throughput[round])
+		}
+		_, _ = fmt.Fprintf(w, "%s keeps %.1f %% of the bare server's throughput\n", required.name, median(kept))
 	}
 	_, _ = fmt.Fprintf(w, "resident memory at end: %s\n", resident())
 	return nil
 }
 
 type server struct {
-	name      string
-	handler   http.Handler
-	tokens    []string
-	took      time.Duration
-	latencies []time.Duration
-	statuses  map[int]int
+	name       string
+	handler    http.Handler
+	tokens     []string
+	throughput []float64       // requests a second, of each round
+	latencies  [1 << 16]uint32 // how many answers took that many microseconds; the last has all slower ones
+	statuses   map[int]int
 }
 
-func (s *server) throughput() float64 { return float64(len(s.latencies)) / s.took.Seconds() }
-
 func (s *server) quantile(q float64) time.Duration {
-	return s.latencies[int(q*float64(len(s.latencies)-1))].Round(time.Microsecond)
+	answers := uint32(0)
+	for _, n := range s.latencies {
+		answers += n
+	}
+	sum := uint32(0)
+	for microseconds, n := range s.latencies {
+		if sum += n; float64(sum) >= q*float64(answers) {
+			return time.Duration(microseconds) * time.Microsecond
+		}
+	}
+	return 0
 }
 
 // run serves for the given time and adds what it measured.
@@ -96,6 +110,7 @@ func (s *server) run(d time.Duration, connections int) error {
 	var (
 		wg      sync.WaitGroup
 		mu      sync.Mutex
+		answers atomic.Int64
 		failure atomic.Pointer[error]
 	)
 	ctx, cancel := context.WithTimeout(context.Background(), d+30*time.Second)
@@ -103,7 +118,7 @@ func (s *server) run(d time.Duration, connections int) error {
 	start := time.Now()
 	for worker := range connections {
 		wg.Go(func() {
-			var latencies []time.Duration
+			var latencies [len(s.latencies)]uint32
 			statuses := map[int]int{}
 			for i := worker; time.Since(start) < d; i++ {
 				r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listener.Addr().String(), nil)
@@ -122,26 +137,29 @@ func (s *server) run(d time.Duration, connections int) error {
 				}
 				_, _ = io.Copy(io.Discard, response.Body)
 				_ = response.Body.Close()
-				latencies = append(latencies, time.Since(sent))
+				latencies[min(time.Since(sent).Microseconds(), int64(len(latencies)-1))]++
 				statuses[response.StatusCode]++
+				answers.Add(1)
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			s.latencies = append(s.latencies, latencies...)
+			for i, n := range latencies {
+				s.latencies[i] += n
+			}
 			for status, n := range statuses {
 				s.statuses[status] += n
 			}
 		})
 	}
 	wg.Wait()
-	s.took += time.Since(start)
+	s.throughput = append(s.throughput, float64(answers.Load())/time.Since(start).Seconds())
 	if err := failure.Load(); err != nil {
 		return *err
 	}
 	return nil
 }
 
-// resident returns the memory of this process that is in use, including the latencies kept for the quantiles.
+// resident returns the memory of this process that is in use.
 func resident() string {
 	runtime.GC()
 	status, err := os.ReadFile("/proc/self/status")

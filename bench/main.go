@@ -64,10 +64,14 @@ func measure(title string, base int, note string, rounds int, benchmarks []bench
 		}
 	}
 	for i := range t.rows {
-		slices.Sort(times[i])
-		t.rows[i].ns = times[i][len(times[i])/2]
+		t.rows[i].ns = median(times[i])
 	}
 	return t
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
 }
 
 func main() {
@@ -78,7 +82,7 @@ func main() {
 	rounds := flag.Int("rounds", 7, "rounds for each row")
 	perRound := flag.Duration("time", 200*time.Millisecond, "time of each row in each round")
 	loadTest := flag.Bool("load", false, "run the load test")
-	loadTime := flag.Duration("loadtime", 5*time.Second, "time of each of the load test's measurements")
+	loadTime := flag.Duration("loadtime", time.Second, "time of each of the load test's measurements")
 	flag.Parse()
 	if *loadTest {
 		if err := load(os.Stdout, *loadTime); err != nil {
