@@ -17,7 +17,7 @@ import (
 const AccessToken = "access"
 
 // Claims are what a verified token says of the sender. Those that a Validator returns belong to one request alone; the
-// caller may change them. To keep them for longer, copy what is needed: the pointer keeps the request's context alive.
+// caller may change them. To keep them for longer, copy what is needed: the pointer keeps the request alive.
 //
 // *Claims is a jwt.Claims, so golang-jwt can sign one: the JSON is, member for member, what Cloudreve issues.
 type Claims struct {

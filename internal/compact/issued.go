@@ -85,20 +85,20 @@ func (p *issued) string() (from, to int) {
 	return from, from
 }
 
-// date reads seconds without a fraction. What follows them is for the next literal to check.
+// date reads seconds of ten digits, those of the years 2001 to 2286.
 func (p *issued) date() time.Time {
-	var seconds int64
-	digits := 0
-	for _, c := range p.json[p.pos:] {
-		if c < '0' || c > '9' || digits > lastSecondDigits {
-			break
-		}
-		seconds = seconds*10 + int64(c-'0')
-		digits++
-	}
-	if digits == 0 || p.json[p.pos] == '0' || seconds > lastSecond {
+	const digits = 10
+	rest := p.json[p.pos:]
+	if len(rest) < digits || rest[0] == '0' {
 		p.ok = false
 		return time.Time{}
+	}
+	var seconds int64
+	for _, c := range rest[:digits] {
+		if c < '0' || c > '9' {
+			p.ok = false
+		}
+		seconds = seconds*10 + int64(c-'0')
 	}
 	p.pos += digits
 	return time.Unix(seconds, 0).UTC()

@@ -10,7 +10,7 @@ import (
 // same for every token leads to. FIPS 198-1 section 6 allows them in place of the secret, to be kept as secret as that.
 //
 // crypto/hmac keeps the same states, but only those after the pads. Cloudreve's access tokens go on with a block that is
-// the same for all of them too: hashing that here as well makes their MAC cost a quarter less.
+// the same for all of them too: with the state after that, three blocks are left to hash of four.
 type key struct {
 	inner  []byte // after the secret XOR ipad
 	issued []byte // after that and the first block of issuedStart

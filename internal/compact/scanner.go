@@ -295,10 +295,7 @@ func (s *scanner) digits() (n int) {
 }
 
 // lastSecond is the last one of the year 9999, and so the last that RFC 3339 can write.
-const (
-	lastSecond       = 253402300799
-	lastSecondDigits = 12
-)
+const lastSecond = 253402300799
 
 // date reads a NumericDate (RFC 7519 section 2) that all implementations read alike: from 1970 to the year 9999 and
 // without an exponent, which leaves float64 and int64 no room to overflow.
