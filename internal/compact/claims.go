@@ -176,13 +176,21 @@ func (c *Claims) check(expect Expect) error {
 	if c.TokenType != expect.TokenType {
 		return &Error{Kind: WrongType, Member: "token_type", Reason: reasonTokenType}
 	}
-	switch {
-	case c.Subject == "":
-		return &Error{Kind: Claim, Member: "sub", Reason: reasonEmpty}
-	case len(c.Subject) > 255:
-		return &Error{Kind: Claim, Member: "sub", Reason: reasonLong}
-	case strings.ContainsFunc(c.Subject, unicode.IsControl):
-		return &Error{Kind: Claim, Member: "sub", Reason: reasonControl}
+	if reason := CheckSubject(c.Subject); reason != "" {
+		return &Error{Kind: Claim, Member: "sub", Reason: reason}
 	}
 	return nil
+}
+
+// CheckSubject returns what is wrong with a subject, or "".
+func CheckSubject(subject string) (reason string) {
+	switch {
+	case subject == "":
+		return reasonEmpty
+	case len(subject) > 255:
+		return reasonLong
+	case strings.ContainsFunc(subject, unicode.IsControl):
+		return reasonControl
+	}
+	return ""
 }

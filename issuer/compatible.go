@@ -1,0 +1,41 @@
+package issuer
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+)
+
+// compatible has refresh tokens work until they expire or their family is revoked, as in Cloudreve.
+type compatible struct{ revocations Revocations }
+
+func (c *compatible) begin(context.Context, string, time.Time, time.Time) (string, error) {
+	return "", nil
+}
+
+func (c *compatible) renew(ctx context.Context, t *refreshToken, now, _ time.Time) (string, time.Time, error) {
+	switch revoked, err := c.revocations.Revoked(ctx, t.root); {
+	case err != nil:
+		return "", time.Time{}, err
+	case revoked:
+		return "", time.Time{}, ErrRevoked
+	default:
+		return "", now, nil
+	}
+}
+
+// revocationMargin is for how long Cloudreve keeps a revocation beyond the tokens that it is for.
+const revocationMargin = 10 * time.Second
+
+// end revokes until the last refresh token that could have been issued by now expires. Cloudreve does so for its
+// default lifetime alone, after which a client's refresh tokens, which live longer, work again.
+func (c *compatible) end(ctx context.Context, root string, now, expires time.Time) error {
+	return c.revocations.Revoke(ctx, Revocation{RootTokenID: root, Now: now, Until: expires.Add(revocationMargin)})
+}
+
+// CloudreveStateHash returns the state_hash that Cloudreve gives a user's refresh tokens, for use in WithStateHash:
+// SHA-256 of the user's e-mail address, the column password of the table users as it is, and the setting siteID.
+func CloudreveStateHash(email, password, siteID string) []byte {
+	sum := sha256.Sum256([]byte(email + "/" + password + "/" + siteID))
+	return sum[:]
+}

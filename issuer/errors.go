@@ -1,0 +1,55 @@
+package issuer
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/internal/compact"
+)
+
+// ErrInvalidGrant is matched by every error about a refresh token that will never work again (RFC 6749 section 5.2:
+// "invalid, expired, revoked …"). Its sender has to log in again. The text of the errors is for the server's own eyes;
+// it never holds a part of the token.
+var ErrInvalidGrant = errors.New("issuer: the refresh token is not accepted")
+
+// The reasons for which a refresh token that is good in itself is not accepted.
+var (
+	// ErrReused: the token was used before. Its whole family was revoked, in the same step as this was found.
+	ErrReused = fmt.Errorf("%w: it was used before", ErrInvalidGrant)
+
+	// ErrRevoked: its family was revoked, or is not in the store any more.
+	ErrRevoked = fmt.Errorf("%w: its login was ended", ErrInvalidGrant)
+
+	// ErrStateChanged: the function set by WithStateHash returns something else than when the token was issued.
+	ErrStateChanged = fmt.Errorf("%w: the state of its user changed", ErrInvalidGrant)
+)
+
+// unavailable returns an error of a store or of the application, unless it says that the token is not accepted.
+func unavailable(err error) error {
+	if errors.Is(err, ErrInvalidGrant) {
+		return err
+	}
+	return fmt.Errorf("issuer: %w: %w", authmw.ErrUnavailable, err)
+}
+
+// refused returns what package compact says of a refresh token.
+func refused(err error) error {
+	sentinel := authmw.ErrInvalidClaims
+	var e *compact.Error
+	if errors.As(err, &e) {
+		switch e.Kind {
+		case compact.Malformed:
+			sentinel = authmw.ErrMalformedToken
+		case compact.Signature:
+			sentinel = authmw.ErrInvalidSignature
+		case compact.Expired:
+			sentinel = authmw.ErrTokenExpired
+		case compact.NotYetValid:
+			sentinel = authmw.ErrTokenNotYetValid
+		case compact.WrongType:
+			sentinel = authmw.ErrWrongTokenType
+		}
+	}
+	return fmt.Errorf("%w: %w: %w", ErrInvalidGrant, sentinel, err)
+}

@@ -1,0 +1,13 @@
+package issuer
+
+// Len returns how many families and revocations m holds.
+func (m *MemoryStore) Len() (families, revoked int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.families.entries), len(m.revoked.entries)
+}
+
+// WithNewID sets what names the families, which is random otherwise.
+func WithNewID(newID func() string) Option {
+	return func(c *config) { c.newID = newID }
+}

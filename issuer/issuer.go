@@ -1,0 +1,341 @@
+// Package issuer is the other side of package authmw: it issues pairs of an access and a refresh token as Cloudreve v4
+// does, renews and revokes them.
+//
+//	i, err := issuer.New(secret, issuer.NewMemoryStore())
+//	pair, err := i.Issue(ctx, issuer.Grant{Subject: "lUpa"})  // at login
+//	pair, err = i.Refresh(ctx, pair.RefreshToken)             // when the access token expires
+//	err = i.Revoke(ctx, pair.RefreshToken)                    // at sign-out
+//
+// There are two ways to refresh. New's rotates (RFC 9700 section 4.14.2): each refresh token works once, and a second
+// use ends the login that it stems from, since one of its two users is a thief. NewCloudreveCompatible's is Cloudreve's
+// own: refresh tokens work until they expire or are revoked. In both, all tokens that stem from one login are a family,
+// with Cloudreve's root_token_id as its name.
+//
+// Access tokens are not revocable: they work until they expire, see authmw.WithClaimsCheck for what can be done.
+package issuer
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/internal/compact"
+)
+
+// The lifetimes and the grace window that New and NewCloudreveCompatible start from. The lifetimes are those that
+// Cloudreve sets up a new site with.
+const (
+	DefaultAccessTTL  = 3600 * time.Second
+	DefaultRefreshTTL = 1209600 * time.Second
+	DefaultGrace      = 10 * time.Second
+)
+
+// Grant is what a login grants: tokens for whom, and through which OAuth client to do what.
+type Grant struct {
+	// Subject becomes sub. It has 1 to 255 bytes and no control characters.
+	Subject string
+	// ClientID becomes client_id. It is empty for a user who logs in directly and may do everything.
+	ClientID string
+	// Scopes become scopes. They mean nothing without a ClientID.
+	Scopes []string
+}
+
+func (g Grant) validate() error {
+	if reason := compact.CheckSubject(g.Subject); reason != "" {
+		return fmt.Errorf("issuer: subject: %s", reason)
+	}
+	for _, text := range append([]string{g.Subject, g.ClientID}, g.Scopes...) {
+		if !utf8.ValidString(text) {
+			return errors.New("issuer: subject, client ID and scopes must be UTF-8")
+		}
+	}
+	return nil
+}
+
+// Issuer issues, renews and revokes pairs of tokens. It is safe for concurrent use.
+type Issuer struct {
+	secret   []byte
+	verifier *compact.Verifier
+	families families
+	now      func() time.Time
+	newID    func() string
+	ttl      ttl
+	clients  map[string]ttl
+	state    func(context.Context, Grant) ([]byte, error)
+}
+
+type ttl struct{ access, refresh time.Duration }
+
+// families is one of the two ways to refresh. expires is when the refresh token of a pair issued now does.
+type families interface {
+	// begin returns the jti of a new family's first refresh token, if it is to have one.
+	begin(ctx context.Context, root string, now, expires time.Time) (id string, err error)
+	// renew decides on the use of a refresh token. It returns the jti of the one that follows, and as of when.
+	renew(ctx context.Context, t *refreshToken, now, expires time.Time) (id string, at time.Time, err error)
+	end(ctx context.Context, root string, now, expires time.Time) error
+}
+
+// An Option changes a default. New and NewCloudreveCompatible report invalid arguments.
+type Option func(*config)
+
+type config struct {
+	Issuer
+	previous [][]byte
+	grace    time.Duration
+	onReuse  func(context.Context, Grant)
+	errs     []error
+}
+
+func (c *config) invalid(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf("issuer: "+format, args...))
+}
+
+// WithTTL sets for how long access and refresh tokens are valid, at least a second each.
+func WithTTL(access, refresh time.Duration) Option {
+	return func(c *config) { c.setTTL(&c.ttl, access, refresh) }
+}
+
+// WithClientTTL sets what WithTTL does for the tokens of one OAuth client.
+func WithClientTTL(clientID string, access, refresh time.Duration) Option {
+	return func(c *config) {
+		if clientID == "" {
+			c.invalid("lifetimes for a client without an ID: WithTTL sets those of users")
+		}
+		var t ttl
+		c.setTTL(&t, access, refresh)
+		if c.clients == nil {
+			c.clients = map[string]ttl{}
+		}
+		c.clients[clientID] = t
+	}
+}
+
+func (c *config) setTTL(t *ttl, access, refresh time.Duration) {
+	if access < time.Second || refresh < time.Second {
+		c.invalid("lifetimes of %v and %v: each must be a second or more", access, refresh)
+	}
+	*t = ttl{access, refresh}
+}
+
+// WithPreviousSecrets also accepts refresh tokens signed with secrets that are no longer the current one. What is issued
+// is signed with the current one.
+func WithPreviousSecrets(secrets ...[]byte) Option {
+	return func(c *config) { c.previous = append(c.previous, secrets...) }
+}
+
+// WithStateHash sets a function that returns what state_hash is to be for a grant at the moment, such as
+// CloudreveStateHash of the user's e-mail address and password. A refresh token only works for as long as the function
+// returns what it did when the token was issued, so that a changed password ends all refreshing. It is asked at every
+// Issue and every Refresh, and so is also the place to find that the user was banned or the client's permission taken
+// back: an error that wraps ErrInvalidGrant refuses the token, any other means that the state cannot be had and becomes
+// authmw.ErrUnavailable.
+//
+// Without one, tokens have no state_hash, and those that have one are refused, since it cannot be checked.
+func WithStateHash(state func(ctx context.Context, grant Grant) ([]byte, error)) Option {
+	return func(c *config) {
+		if state == nil {
+			c.invalid("the state function is nil")
+		}
+		c.state = state
+	}
+}
+
+// WithGrace sets for how long after its first use New's refresh tokens may be used again, for a client that lost the
+// answer or asks twice at once: within grace it gets the same pair once more, unless the new refresh token was used
+// already. It is DefaultGrace unless set. Without grace, two requests of one client at the same time look like a theft.
+func WithGrace(grace time.Duration) Option {
+	return func(c *config) {
+		if grace < 0 || grace > time.Minute {
+			c.invalid("a grace window of %v is not between 0 and a minute", grace)
+		}
+		c.grace = grace
+	}
+}
+
+// WithReuseObserver sets a function that is told of every second use of a refresh token, which ended the family: a theft,
+// or a client that keeps its tokens badly. New's Issuer alone calls it. The context is that of the Refresh.
+func WithReuseObserver(observe func(ctx context.Context, grant Grant)) Option {
+	return func(c *config) {
+		if observe == nil {
+			c.invalid("the observer is nil")
+		}
+		c.onReuse = observe
+	}
+}
+
+// WithClock sets where the time is read, which is time.Now by default.
+func WithClock(now func() time.Time) Option {
+	return func(c *config) {
+		if now == nil {
+			c.invalid("the clock is nil")
+		}
+		c.now = now
+	}
+}
+
+// New returns an Issuer whose refresh tokens work once. It signs with secret, of authmw.MinSecretSize bytes or more, of
+// which it keeps a copy. Its access tokens are Cloudreve's to the byte; its refresh tokens have one member more, jti,
+// which Cloudreve ignores. It does not accept refresh tokens that Cloudreve issued: those are in no store.
+//
+// The error tells everything that is wrong with the arguments at once.
+func New(secret []byte, store Store, options ...Option) (*Issuer, error) {
+	return build(secret, options, func(c *config) families {
+		if store == nil {
+			c.invalid("the store is nil")
+		}
+		return &rotating{store: store, grace: c.grace, onReuse: c.onReuse}
+	})
+}
+
+// NewCloudreveCompatible returns an Issuer that does as Cloudreve does, to the byte: refresh tokens work as often as one
+// likes until they expire, and Revoke ends all that stem from the same login. It also accepts those that Cloudreve itself
+// issued with the same secret, provided that WithStateHash computes what Cloudreve does.
+//
+// A refresh token that was stolen stays good for the thief until someone signs out. Prefer New unless Cloudreve's own
+// tokens are to be renewed.
+func NewCloudreveCompatible(secret []byte, revocations Revocations, options ...Option) (*Issuer, error) {
+	return build(secret, options, func(c *config) families {
+		if revocations == nil {
+			c.invalid("the revocations are nil")
+		}
+		return &compatible{revocations}
+	})
+}
+
+func build(secret []byte, options []Option, way func(*config) families) (*Issuer, error) {
+	c := config{
+		Issuer: Issuer{now: time.Now, newID: newUUID, ttl: ttl{DefaultAccessTTL, DefaultRefreshTTL}},
+		grace:  DefaultGrace,
+	}
+	for _, option := range options {
+		if option == nil {
+			c.invalid("an option is nil")
+			continue
+		}
+		option(&c)
+	}
+	c.families = way(&c)
+	if _, err := authmw.NewKeys(secret, c.previous...); err != nil {
+		c.errs = append(c.errs, err)
+	}
+	if err := errors.Join(c.errs...); err != nil {
+		return nil, err
+	}
+	c.secret = append([]byte(nil), secret...)
+	c.verifier = compact.NewVerifier(append([][]byte{secret}, c.previous...)...)
+	i := c.Issuer
+	return &i, nil
+}
+
+// String says nothing of what i was made with.
+func (i *Issuer) String() string { return "issuer.Issuer" }
+
+// GoString returns what String does.
+func (i *Issuer) GoString() string { return i.String() }
+
+// Issue returns the first pair of a new family, for someone who has just logged in. An error that matches
+// authmw.ErrUnavailable means that the store or the state function failed; any other that the grant is not one.
+func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
+	if err := grant.validate(); err != nil {
+		return Pair{}, err
+	}
+	state, err := i.stateOf(ctx, grant)
+	if err != nil {
+		return Pair{}, err
+	}
+	t := refreshToken{grant: grant, state: state, root: i.newID()}
+	now := i.now()
+	if t.id, err = i.families.begin(ctx, t.root, now, now.Add(i.lifetimes(grant).refresh)); err != nil {
+		return Pair{}, unavailable(err)
+	}
+	return i.pair(t, now)
+}
+
+// Refresh returns the pair that follows a refresh token. Anything wrong with the token is an error that matches
+// ErrInvalidGrant, for which the client has to log in again: among them ErrReused, ErrRevoked and ErrStateChanged, and
+// the sentinels of package authmw for a token that is malformed, forged, expired or of the wrong type. An error that
+// matches authmw.ErrUnavailable means that the store or the state function failed; the client should try again later.
+// No error says anything about a token that was not signed here.
+func (i *Issuer) Refresh(ctx context.Context, token string) (Pair, error) {
+	t, err := i.parse(token)
+	if err != nil {
+		return Pair{}, err
+	}
+	state, err := i.stateOf(ctx, t.grant)
+	if err != nil {
+		return Pair{}, err
+	}
+	if subtle.ConstantTimeCompare(state, t.state) != 1 {
+		return Pair{}, ErrStateChanged
+	}
+	now := i.now()
+	id, at, err := i.families.renew(ctx, t, now, now.Add(i.lifetimes(t.grant).refresh))
+	if err != nil {
+		return Pair{}, unavailable(err)
+	}
+	t.id = id
+	return i.pair(*t, at)
+}
+
+// Revoke ends the family of a refresh token: none of its refresh tokens works any more. Access tokens do until they
+// expire. It does not matter whether the token was used already, and revoking twice is no error. Errors are as for
+// Refresh, in particular for a token that has expired.
+func (i *Issuer) Revoke(ctx context.Context, token string) error {
+	t, err := i.parse(token)
+	if err != nil {
+		return err
+	}
+	now := i.now()
+	if err := i.families.end(ctx, t.root, now, now.Add(i.lifetimes(t.grant).refresh)); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+func (i *Issuer) lifetimes(g Grant) ttl {
+	if t, ok := i.clients[g.ClientID]; ok {
+		return t
+	}
+	return i.ttl
+}
+
+func (i *Issuer) stateOf(ctx context.Context, g Grant) ([]byte, error) {
+	if i.state == nil {
+		return nil, nil
+	}
+	state, err := i.state(ctx, g)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return state, nil
+}
+
+// newUUID returns a random UUID (RFC 9562 section 5.4), Cloudreve's form of a root_token_id.
+func newUUID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[0:4], id[4:6], id[6:8], id[8:10], id[10:])
+}
+
+// canonicalUUID returns id in lower case, in which Cloudreve writes it, and whether it is a UUID.
+func canonicalUUID(id string) (string, bool) {
+	if len(id) != 36 {
+		return "", false
+	}
+	id = strings.ToLower(id)
+	for i := range len(id) {
+		c := id[i]
+		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (c == '-') || !dash && !strings.ContainsRune("0123456789abcdef", rune(c)) {
+			return "", false
+		}
+	}
+	return id, true
+}

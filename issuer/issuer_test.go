@@ -1,0 +1,391 @@
+package issuer_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/issuer"
+)
+
+// capture is what a real Cloudreve issued, and how it answered.
+type capture struct {
+	SecretKey string `json:"secret_key"`
+	SiteID    string `json:"site_id"`
+	Users     []struct{ Sub, Email, Password string }
+	Exchanges []struct {
+		Name string
+		Body struct {
+			Data json.RawMessage
+		}
+	}
+	Tokens []struct{ Name, Token string }
+}
+
+func readCapture(t *testing.T) (c capture) {
+	for _, file := range []string{"../testdata/cloudreve-4.14.json", "../testdata/cloudreve-4.14-exchanges.json"} {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(data, &c))
+	}
+	return c
+}
+
+// cloudreveState has the state of the capture's users.
+func (c capture) cloudreveState(_ context.Context, grant issuer.Grant) ([]byte, error) {
+	for _, user := range c.Users {
+		if user.Sub == grant.Subject {
+			return issuer.CloudreveStateHash(user.Email, user.Password, c.SiteID), nil
+		}
+	}
+	return nil, fmt.Errorf("%w: no such user", issuer.ErrInvalidGrant)
+}
+
+func payloadOf(t *testing.T, token string) (claims struct {
+	Sub, JTI    string
+	RootTokenID string `json:"root_token_id"`
+	Exp, Nbf    int64
+	Scopes      []string
+	ClientID    string `json:"client_id"`
+}) {
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(payload, &claims))
+	return claims
+}
+
+// TestCloudrevePairs issues each pair of the capture again, to the byte.
+func TestCloudrevePairs(t *testing.T) {
+	c := readCapture(t)
+	var expected []json.RawMessage
+	for _, exchange := range c.Exchanges {
+		switch exchange.Name {
+		case "login", "login_bob":
+			var data struct{ Token json.RawMessage }
+			require.NoError(t, json.Unmarshal(exchange.Body.Data, &data))
+			expected = append(expected, data.Token)
+		case "refresh":
+			expected = append(expected, exchange.Body.Data)
+		}
+	}
+	require.Len(t, expected, 3)
+	for n := 0; n < len(c.Tokens); n += 2 {
+		t.Run(c.Tokens[n].Name, func(t *testing.T) {
+			access, refresh := payloadOf(t, c.Tokens[n].Token), payloadOf(t, c.Tokens[n+1].Token)
+			now := time.Unix(access.Nbf, 0)
+			var want issuer.Pair
+			if n/2 < len(expected) {
+				require.NoError(t, json.Unmarshal(expected[n/2], &want))
+				require.Equal(t, c.Tokens[n].Token, want.AccessToken)
+				now = want.AccessExpires.Add(-issuer.DefaultAccessTTL)
+			}
+			i, err := issuer.NewCloudreveCompatible([]byte(c.SecretKey), issuer.NewMemoryStore(), issuer.WithStateHash(c.cloudreveState),
+				issuer.WithClock(func() time.Time { return now }), issuer.WithNewID(func() string { return refresh.RootTokenID }),
+				issuer.WithClientTTL("393a1839-f52e-498e-9972-e77cc2241eee", time.Hour, 7776000*time.Second))
+			require.NoError(t, err)
+			grant := issuer.Grant{Subject: access.Sub, ClientID: access.ClientID, Scopes: access.Scopes}
+			pair, err := i.Issue(t.Context(), grant)
+			require.NoError(t, err)
+			require.Equal(t, c.Tokens[n].Token, pair.AccessToken)
+			require.Equal(t, c.Tokens[n+1].Token, pair.RefreshToken)
+			require.Equal(t, access.Exp, pair.AccessExpires.Unix())
+			require.Equal(t, refresh.Exp, pair.RefreshExpires.Unix())
+			if n/2 < len(expected) {
+				// Cloudreve reads the clock for each token, here 80 to 100 nanoseconds later.
+				require.Less(t, want.RefreshExpires.Sub(pair.RefreshExpires), time.Microsecond)
+				pair.RefreshExpires = want.RefreshExpires
+				encoded, err := json.Marshal(pair)
+				require.NoError(t, err)
+				var compact bytes.Buffer
+				require.NoError(t, json.Compact(&compact, expected[n/2]))
+				require.Equal(t, compact.String(), string(encoded))
+			}
+
+			// A token that Cloudreve issued is renewed as by Cloudreve itself.
+			pair, err = i.Refresh(t.Context(), c.Tokens[n+1].Token)
+			require.NoError(t, err)
+			require.Equal(t, c.Tokens[n+1].Token, pair.RefreshToken)
+		})
+	}
+}
+
+// rotating returns an Issuer, and a clock that it goes by.
+func rotating(t *testing.T, options ...issuer.Option) (*issuer.Issuer, *authmwtest.Clock) {
+	clock := authmwtest.NewClock(time.Date(2026, 11, 23, 10, 49, 49, 156820287, time.UTC))
+	i, err := issuer.New([]byte(authmwtest.Secret), issuer.NewMemoryStore(), append([]issuer.Option{issuer.WithClock(clock.Now)}, options...)...)
+	require.NoError(t, err)
+	return i, clock
+}
+
+// TestAccessTokensAreAccepted holds what is issued against the other side, and against golang-jwt.
+func TestAccessTokensAreAccepted(t *testing.T) {
+	i, clock := rotating(t)
+	v, err := authmw.New([]byte(authmwtest.Secret), authmw.WithClock(clock.Now))
+	require.NoError(t, err)
+	grant := issuer.Grant{Subject: "wGH0<&>\u2028é", ClientID: "desktop", Scopes: []string{"Files.Read", "openid"}}
+	pair, err := i.Issue(t.Context(), grant)
+	require.NoError(t, err)
+	for range 3 {
+		claims, err := v.Verify(t.Context(), pair.AccessToken)
+		require.NoError(t, err)
+		require.Equal(t, grant, issuer.Grant{Subject: claims.Subject, ClientID: claims.ClientID, Scopes: claims.Scopes})
+		require.Equal(t, claims.ExpiresAt, pair.AccessExpires.Truncate(time.Second))
+		_, err = v.Verify(t.Context(), pair.RefreshToken)
+		require.ErrorIs(t, err, authmw.ErrWrongTokenType)
+		for _, token := range []string{pair.AccessToken, pair.RefreshToken} {
+			_, err = jwt.Parse(token, func(*jwt.Token) (any, error) { return []byte(authmwtest.Secret), nil }, jwt.WithTimeFunc(clock.Now))
+			require.NoError(t, err)
+		}
+		pair, err = i.Refresh(t.Context(), pair.RefreshToken)
+		require.NoError(t, err)
+	}
+}
+
+// TestPairsOfOneSecond has two refreshes in one second, whose tokens differ all the same.
+func TestPairsOfOneSecond(t *testing.T) {
+	i, _ := rotating(t)
+	first, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	require.NoError(t, err)
+	second, err := i.Refresh(t.Context(), first.RefreshToken)
+	require.NoError(t, err)
+	third, err := i.Refresh(t.Context(), second.RefreshToken)
+	require.NoError(t, err)
+	require.NotEqual(t, first.RefreshToken, second.RefreshToken)
+	require.NotEqual(t, second.RefreshToken, third.RefreshToken)
+	other, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	require.NoError(t, err)
+	require.NotEqual(t, payloadOf(t, first.RefreshToken).RootTokenID, payloadOf(t, other.RefreshToken).RootTokenID)
+	require.Equal(t, payloadOf(t, first.RefreshToken).RootTokenID, payloadOf(t, third.RefreshToken).RootTokenID)
+}
+
+func TestReuseIsReported(t *testing.T) {
+	var reported []issuer.Grant
+	i, clock := rotating(t, issuer.WithReuseObserver(func(_ context.Context, g issuer.Grant) { reported = append(reported, g) }))
+	grant := issuer.Grant{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"offline_access"}}
+	first, err := i.Issue(t.Context(), grant)
+	require.NoError(t, err)
+	second, err := i.Refresh(t.Context(), first.RefreshToken)
+	require.NoError(t, err)
+	clock.Advance(issuer.DefaultGrace)
+	require.Empty(t, reported)
+	_, err = i.Refresh(t.Context(), first.RefreshToken)
+	require.ErrorIs(t, err, issuer.ErrReused)
+	require.Equal(t, []issuer.Grant{grant}, reported)
+	_, err = i.Refresh(t.Context(), second.RefreshToken)
+	require.ErrorIs(t, err, issuer.ErrRevoked)
+	require.Len(t, reported, 1)
+}
+
+// TestRefusedTokens has every reason that lies in the token, for both ways to refresh and for signing out. Nothing of a
+// token is in what is said of it.
+func TestRefusedTokens(t *testing.T) {
+	now := time.Date(2026, 11, 23, 10, 49, 49, 0, time.UTC)
+	const root = "d2ceee9a-9a54-4be7-bf92-904c7d17d80a"
+	sign := func(secret string, change func(jwt.MapClaims)) string {
+		claims := jwt.MapClaims{"token_type": "refresh", "sub": "wGH0", "exp": now.Unix() + 60, "nbf": now.Unix(), "root_token_id": root, "jti": "a"}
+		change(claims)
+		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(secret))
+		require.NoError(t, err)
+		return token
+	}
+	with := func(name string, value any) string {
+		return sign(authmwtest.Secret, func(c jwt.MapClaims) { c[name] = value })
+	}
+	options := []issuer.Option{issuer.WithClock(func() time.Time { return now })}
+	rotating, err := issuer.New([]byte(authmwtest.Secret), issuer.NewMemoryStore(), options...)
+	require.NoError(t, err)
+	compatible, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), issuer.NewMemoryStore(), options...)
+	require.NoError(t, err)
+	for _, row := range []struct {
+		name, token string
+		want        error
+	}{
+		{"empty", "", authmw.ErrMalformedToken},
+		{"garbage", "garbage", authmw.ErrMalformedToken},
+		{"8 KiB and more", with("x", strings.Repeat("x", 8<<10)), authmw.ErrMalformedToken},
+		{"alg none", "eyJhbGciOiJub25lIn0" + with("x", 1)[36:], authmw.ErrMalformedToken},
+		{"forged", sign(strings.Repeat("guess", 8), func(jwt.MapClaims) {}), authmw.ErrInvalidSignature},
+		{"expired and forged", sign(strings.Repeat("guess", 8), func(c jwt.MapClaims) { c["exp"] = 1 }), authmw.ErrInvalidSignature},
+		{"expired now", with("exp", now.Unix()), authmw.ErrTokenExpired},
+		{"from the future", with("nbf", now.Unix()+1), authmw.ErrTokenNotYetValid},
+		{"access token", with("token_type", "access"), authmw.ErrWrongTokenType},
+		{"no sub", with("sub", ""), authmw.ErrInvalidClaims},
+		{"no family", with("root_token_id", ""), authmw.ErrInvalidClaims},
+		{"a family that is no UUID", with("root_token_id", strings.Repeat("x", 36)), authmw.ErrInvalidClaims},
+		{"a state that is no base64", with("state_hash", "*"), authmw.ErrInvalidClaims},
+		{"a state that nobody can check", with("state_hash", "AAAA"), issuer.ErrStateChanged},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			for _, i := range []*issuer.Issuer{rotating, compatible} {
+				pair, err := i.Refresh(t.Context(), row.token)
+				require.ErrorIs(t, err, row.want)
+				require.ErrorIs(t, err, issuer.ErrInvalidGrant)
+				require.NotErrorIs(t, err, authmw.ErrUnavailable)
+				require.Zero(t, pair)
+				if row.token != "" {
+					require.NotContains(t, err.Error(), row.token)
+				}
+				if row.want != issuer.ErrStateChanged {
+					require.ErrorIs(t, i.Revoke(t.Context(), row.token), row.want)
+				}
+			}
+		})
+	}
+	_, err = rotating.Refresh(t.Context(), with("x", 1))
+	require.ErrorIs(t, err, issuer.ErrRevoked, "good in itself, but in no store")
+	_, err = rotating.Refresh(t.Context(), with("jti", ""))
+	require.ErrorIs(t, err, authmw.ErrInvalidClaims, "Cloudreve's own have no jti")
+	pair, err := compatible.Refresh(t.Context(), with("root_token_id", strings.ToUpper(root)))
+	require.NoError(t, err)
+	require.NoError(t, compatible.Revoke(t.Context(), with("x", 1)))
+	for _, token := range []string{pair.RefreshToken, with("root_token_id", strings.ToUpper(root)), with("y", 1)} {
+		_, err = compatible.Refresh(t.Context(), token)
+		require.ErrorIs(t, err, issuer.ErrRevoked, "a family has one name, whatever its letter case")
+	}
+}
+
+func TestStateHash(t *testing.T) {
+	password, failure := "first", error(nil)
+	state := issuer.WithStateHash(func(_ context.Context, g issuer.Grant) ([]byte, error) {
+		require.Equal(t, "wGH0", g.Subject)
+		return issuer.CloudreveStateHash("admin@example.com", password, "site"), failure
+	})
+	store := issuer.NewMemoryStore()
+	first, err := issuer.New([]byte(authmwtest.Secret), store, state)
+	require.NoError(t, err)
+	second, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), store, state)
+	require.NoError(t, err)
+	for _, i := range []*issuer.Issuer{first, second} {
+		password, failure = "first", nil
+		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+		require.NoError(t, err)
+
+		password = "second"
+		_, err = i.Refresh(t.Context(), pair.RefreshToken)
+		require.ErrorIs(t, err, issuer.ErrStateChanged)
+		require.ErrorIs(t, err, issuer.ErrInvalidGrant)
+
+		password, failure = "first", errors.New("no database")
+		_, err = i.Refresh(t.Context(), pair.RefreshToken)
+		require.ErrorIs(t, err, authmw.ErrUnavailable)
+		require.ErrorIs(t, err, failure)
+		require.NotErrorIs(t, err, issuer.ErrInvalidGrant)
+		_, err = i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+		require.ErrorIs(t, err, authmw.ErrUnavailable)
+
+		failure = fmt.Errorf("%w: banned", issuer.ErrInvalidGrant)
+		_, err = i.Refresh(t.Context(), pair.RefreshToken)
+		require.ErrorIs(t, err, failure)
+		require.NotErrorIs(t, err, authmw.ErrUnavailable)
+
+		failure = nil
+		_, err = i.Refresh(t.Context(), pair.RefreshToken)
+		require.NoError(t, err, "none of it used the token up")
+	}
+}
+
+func TestSecretRotation(t *testing.T) {
+	store, now := issuer.NewMemoryStore(), time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	clock := issuer.WithClock(func() time.Time { return now })
+	const next = "another secret that everybody knows"
+	before, err := issuer.New([]byte(authmwtest.Secret), store, clock)
+	require.NoError(t, err)
+	after, err := issuer.New([]byte(next), store, clock, issuer.WithPreviousSecrets([]byte(authmwtest.Secret)))
+	require.NoError(t, err)
+	pair, err := before.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	require.NoError(t, err)
+	_, err = before.Refresh(t.Context(), pair.RefreshToken)
+	require.NoError(t, err)
+	renewed, err := after.Refresh(t.Context(), pair.RefreshToken)
+	require.NoError(t, err, "the answer was lost, and the secret changed meanwhile")
+	_, err = before.Refresh(t.Context(), renewed.RefreshToken)
+	require.ErrorIs(t, err, authmw.ErrInvalidSignature)
+	_, err = after.Refresh(t.Context(), renewed.RefreshToken)
+	require.NoError(t, err)
+}
+
+func TestLifetimes(t *testing.T) {
+	i, clock := rotating(t, issuer.WithTTL(time.Minute, time.Hour), issuer.WithClientTTL("desktop", 2*time.Minute, 2*time.Hour))
+	for client, times := range map[string]time.Duration{"": 1, "desktop": 2, "other": 1} {
+		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: client})
+		require.NoError(t, err)
+		for range 2 {
+			require.Equal(t, clock.Now().Add(times*time.Minute), pair.AccessExpires)
+			require.Equal(t, clock.Now().Add(times*time.Hour), pair.RefreshExpires)
+			require.Equal(t, pair.RefreshExpires.Unix(), payloadOf(t, pair.RefreshToken).Exp)
+			clock.Advance(90 * time.Second)
+			pair, err = i.Refresh(t.Context(), pair.RefreshToken)
+			require.NoError(t, err)
+		}
+	}
+}
+
+// recorded keeps what it is told.
+type recorded struct{ issuer.Revocations }
+
+var errRecorded = errors.New("recorded")
+
+func (r *recorded) Revoke(_ context.Context, revocation issuer.Revocation) error {
+	return fmt.Errorf("%w: %s until %s after", errRecorded, revocation.RootTokenID, revocation.Until.Sub(revocation.Now))
+}
+
+// TestRevocationsOutliveTheirTokens has Cloudreve's ten seconds on top of the client's own lifetime, not of the default.
+func TestRevocationsOutliveTheirTokens(t *testing.T) {
+	i, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), new(recorded), issuer.WithClientTTL("desktop", time.Minute, 90*time.Minute))
+	require.NoError(t, err)
+	for client, lifetime := range map[string]string{"": "336h0m10s", "desktop": "1h30m10s"} {
+		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: client})
+		require.NoError(t, err)
+		err = i.Revoke(t.Context(), pair.RefreshToken)
+		require.ErrorIs(t, err, authmw.ErrUnavailable)
+		require.ErrorIs(t, err, errRecorded)
+		require.ErrorContains(t, err, payloadOf(t, pair.RefreshToken).RootTokenID+" until "+lifetime+" after")
+	}
+}
+
+func TestGrantsThatAreNone(t *testing.T) {
+	i, _ := rotating(t)
+	for _, grant := range []issuer.Grant{
+		{}, {Subject: strings.Repeat("x", 256)}, {Subject: "a\x00"}, {Subject: "a\xff"}, {Subject: "a", ClientID: "\xff"}, {Subject: "a", Scopes: []string{"\xff"}},
+	} {
+		_, err := i.Issue(t.Context(), grant)
+		require.Error(t, err, "%q", grant)
+		require.NotErrorIs(t, err, authmw.ErrUnavailable)
+	}
+}
+
+func TestNewReportsEverythingAtOnce(t *testing.T) {
+	_, err := issuer.New([]byte("short"), nil, nil, issuer.WithTTL(0, time.Hour), issuer.WithClientTTL("c", time.Hour, -1), issuer.WithClientTTL("", time.Hour, time.Hour), issuer.WithGrace(-1),
+		issuer.WithStateHash(nil), issuer.WithReuseObserver(nil), issuer.WithClock(nil), issuer.WithPreviousSecrets([]byte("short too")))
+	for _, part := range []string{"the store is nil", "the secret has 5 bytes", "previous secret 1 has 9 bytes", "0s and 1h0m0s", "1h0m0s and -1ns", "a client without an ID",
+		"grace window of -1ns", "state function is nil", "observer is nil", "clock is nil", "an option is nil"} {
+		require.ErrorContains(t, err, part)
+	}
+	_, err = issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), nil)
+	require.ErrorContains(t, err, "the revocations are nil")
+}
+
+// TestNothingPrintsSecretsOrTokens has the ways in which Go prints a value.
+func TestNothingPrintsSecretsOrTokens(t *testing.T) {
+	i, _ := rotating(t)
+	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	require.NoError(t, err)
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		printed := fmt.Sprintf(format+format+format, i, pair, &pair)
+		for _, hidden := range []string{authmwtest.Secret, pair.AccessToken, pair.RefreshToken, fmt.Sprint([]byte(authmwtest.Secret))[1:40]} {
+			require.NotContains(t, printed, hidden)
+		}
+	}
+}

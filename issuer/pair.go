@@ -1,0 +1,112 @@
+package issuer
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/internal/compact"
+)
+
+// RefreshToken is the token_type of a refresh token.
+const RefreshToken = "refresh"
+
+// Pair is an access token and the refresh token for its successor. Its JSON is the token object of Cloudreve's API. A
+// token expires at the whole second of its exp, which is its time here without the fraction.
+type Pair struct {
+	AccessToken    string    `json:"access_token"`
+	RefreshToken   string    `json:"refresh_token"`
+	AccessExpires  time.Time `json:"access_expires"`
+	RefreshExpires time.Time `json:"refresh_expires"`
+}
+
+// String names no token.
+func (p Pair) String() string { return "issuer.Pair" }
+
+// GoString returns what String does.
+func (p Pair) GoString() string { return p.String() }
+
+// claims are those of both tokens, in Cloudreve's order.
+type claims struct {
+	TokenType string `json:"token_type"`
+	jwt.RegisteredClaims
+	StateHash   []byte   `json:"state_hash,omitempty"`
+	RootTokenID string   `json:"root_token_id,omitempty"`
+	Scopes      []string `json:"scopes,omitempty"`
+	ClientID    string   `json:"client_id,omitempty"`
+}
+
+// refreshToken is what a refresh token says.
+type refreshToken struct {
+	grant Grant
+	state []byte
+	root  string // the family's name
+	id    string // jti, which only rotating refresh tokens have
+	next  string // the jti of the token that follows it
+}
+
+// pair signs the two tokens that t stands for, as of now.
+func (i *Issuer) pair(t refreshToken, now time.Time) (Pair, error) {
+	lifetime := i.lifetimes(t.grant)
+	p := Pair{AccessExpires: now.Add(lifetime.access).UTC(), RefreshExpires: now.Add(lifetime.refresh).UTC()}
+	access := claims{TokenType: authmw.AccessToken, Scopes: t.grant.Scopes, ClientID: t.grant.ClientID}
+	access.Subject = t.grant.Subject
+	access.NotBefore = jwt.NewNumericDate(now)
+	refresh := access
+	access.ExpiresAt = jwt.NewNumericDate(p.AccessExpires)
+	refresh.TokenType = RefreshToken
+	refresh.ID = t.id
+	refresh.ExpiresAt = jwt.NewNumericDate(p.RefreshExpires)
+	refresh.StateHash, refresh.RootTokenID = t.state, t.root
+	var err, errRefresh error
+	p.AccessToken, err = i.sign(access)
+	p.RefreshToken, errRefresh = i.sign(refresh)
+	if err = errors.Join(err, errRefresh); err != nil {
+		return Pair{}, err
+	}
+	return p, nil
+}
+
+func (i *Issuer) sign(c claims) (string, error) {
+	return jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString(i.secret)
+}
+
+// maxTokenSize is what package authmw accepts of access tokens by default.
+const maxTokenSize = 8 << 10
+
+var (
+	errSize   = errors.New("longer than 8 KiB")
+	errFamily = errors.New("root_token_id is not a UUID")
+)
+
+// parse returns what a refresh token says, if it was signed here, is valid now and of the right type.
+func (i *Issuer) parse(token string) (*refreshToken, error) {
+	if len(token) > maxTokenSize {
+		return nil, refused(&compact.Error{Kind: compact.Malformed, Reason: errSize.Error()})
+	}
+	var parsed compact.Claims
+	if err := i.verifier.Verify(token, compact.Expect{TokenType: RefreshToken, Now: i.now}, &parsed); err != nil {
+		return nil, refused(err)
+	}
+	// The members that are left are known to occur once and to be strings.
+	payload, err := base64.RawURLEncoding.DecodeString(parsed.Segment)
+	if err != nil {
+		return nil, refused(err)
+	}
+	var c claims
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return nil, refused(err)
+	}
+	root, ok := canonicalUUID(c.RootTokenID)
+	if !ok {
+		return nil, refused(errFamily)
+	}
+	return &refreshToken{
+		grant: Grant{Subject: parsed.Subject, ClientID: parsed.ClientID, Scopes: parsed.Scopes},
+		state: c.StateHash, root: root, id: c.ID, next: successor(token),
+	}, nil
+}

@@ -1,0 +1,550 @@
+package redisstore_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/gob"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/issuer"
+	"github.com/authmw/authmw/issuer/redisstore"
+)
+
+// unavailable skips a test that needs what this machine does not have, or fails it where everything is to be had.
+func unavailable(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("AUTHMW_REQUIRE_SERVICES") != "" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// connect returns a client of a running Redis: the one that AUTHMW_REDIS_URL names, or the one on loopback.
+func connect(t *testing.T) *redis.Client {
+	url := os.Getenv("AUTHMW_REDIS_URL")
+	if url == "" {
+		url = "redis://127.0.0.1:6379/0"
+	}
+	options, err := redis.ParseURL(url)
+	require.NoError(t, err)
+	client := redis.NewClient(options)
+	t.Cleanup(func() { _ = client.Close() })
+	if err := client.Ping(t.Context()).Err(); err != nil {
+		unavailable(t, "no Redis at %s (%v): start redis-server, or name one with AUTHMW_REDIS_URL=redis://host:port/db", options.Addr, err)
+	}
+	return client
+}
+
+func TestStore(t *testing.T) {
+	client := connect(t)
+	authmwtest.TestStore(t, func(*testing.T) issuer.Store { return redisstore.New(client) })
+}
+
+func TestRevocations(t *testing.T) {
+	client := connect(t)
+	authmwtest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.New(client) })
+}
+
+func TestCloudreve(t *testing.T) {
+	client := connect(t)
+	authmwtest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.NewCloudreve(client) })
+}
+
+// TestCloudreveValue holds what is written against what a real Cloudreve wrote, and against how it reads.
+func TestCloudreveValue(t *testing.T) {
+	client := connect(t)
+	const id, key = "0c9b9247-266d-4c2f-bbcf-1f59ea6b313b", "jwt_revoke_0c9b9247-266d-4c2f-bbcf-1f59ea6b313b"
+	require.NoError(t, client.Del(t.Context(), key).Err())
+	t.Cleanup(func() { client.Del(context.WithoutCancel(t.Context()), key) })
+	store := redisstore.NewCloudreve(client)
+	now := time.Now()
+	require.NoError(t, store.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: now, Until: now.Add(1209610 * time.Second)}))
+	value, err := client.Get(t.Context(), key).Bytes()
+	require.NoError(t, err)
+	require.Equal(t, "1b7f030101046974656d01ff80000101010556616c756501100000000dff800104626f6f6c0202000100", hex.EncodeToString(value))
+	var read struct{ Value any }
+	require.NoError(t, gob.NewDecoder(bytes.NewReader(value)).Decode(&read))
+	require.Equal(t, true, read.Value)
+	left, err := client.TTL(t.Context(), key).Result()
+	require.NoError(t, err)
+	require.InDelta(t, 1209610, left.Seconds(), 60)
+
+	require.NoError(t, client.Set(t.Context(), key, "1", 0).Err())
+	revoked, err := store.Revoked(t.Context(), id)
+	require.NoError(t, err)
+	require.True(t, revoked, "what Cloudreve would take for no revocation")
+}
+
+// TestSignOutOfCloudreve shares a Redis with a Cloudreve: a value that it wrote ends our refreshing.
+func TestSignOutOfCloudreve(t *testing.T) {
+	client := connect(t)
+	i, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), redisstore.NewCloudreve(client))
+	require.NoError(t, err)
+	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	require.NoError(t, err)
+	_, err = i.Refresh(t.Context(), pair.RefreshToken)
+	require.NoError(t, err)
+	require.NoError(t, i.Revoke(t.Context(), pair.RefreshToken))
+	_, err = i.Refresh(t.Context(), pair.RefreshToken)
+	require.ErrorIs(t, err, issuer.ErrRevoked)
+}
+
+// roundTrips counts what goes over the wire.
+type roundTrips struct {
+	mu   sync.Mutex
+	n    int
+	seen []string
+}
+
+func (r *roundTrips) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (r *roundTrips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		r.add(cmd)
+		return next(ctx, cmd)
+	}
+}
+
+func (r *roundTrips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		r.add(cmds...)
+		return next(ctx, cmds)
+	}
+}
+
+func (r *roundTrips) add(cmds ...redis.Cmder) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.n++
+	for _, cmd := range cmds {
+		r.seen = append(r.seen, fmt.Sprint(cmd.Args()))
+	}
+}
+
+// TestRoundTrips counts them, with the script known to the server and, the first time, not. It also looks at what the
+// server gets to see.
+func TestRoundTrips(t *testing.T) {
+	client := connect(t)
+	count := new(roundTrips)
+	client.AddHook(count)
+	trips := func(do func()) int {
+		count.n = 0
+		do()
+		return count.n
+	}
+	for name, build := range map[string]func() (*issuer.Issuer, error){
+		"rotating": func() (*issuer.Issuer, error) {
+			return issuer.New([]byte(authmwtest.Secret), redisstore.New(client))
+		},
+		"compatible": func() (*issuer.Issuer, error) {
+			return issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), redisstore.New(client))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, client.ScriptFlush(t.Context()).Err())
+			i, err := build()
+			require.NoError(t, err)
+			var pair issuer.Pair
+			for range 2 {
+				require.LessOrEqual(t, trips(func() { pair, err = i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"}) }), 2)
+				require.NoError(t, err)
+			}
+			require.LessOrEqual(t, trips(func() { pair, err = i.Refresh(t.Context(), pair.RefreshToken) }), 2, "the first time")
+			require.NoError(t, err)
+			require.Equal(t, 1, trips(func() { pair, err = i.Refresh(t.Context(), pair.RefreshToken) }))
+			require.NoError(t, err)
+			require.NoError(t, i.Revoke(t.Context(), pair.RefreshToken))
+			require.NotEmpty(t, count.seen)
+			for _, command := range count.seen {
+				for _, part := range strings.Split(pair.RefreshToken, ".")[1:] {
+					require.NotContains(t, command, part)
+				}
+				require.NotContains(t, command, "wGH0")
+			}
+		})
+	}
+}
+
+// TestNothingOutlivesItsTokens looks at the time to live of every key.
+func TestNothingOutlivesItsTokens(t *testing.T) {
+	client := startRedis(t).client(t, nil)
+	i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(client), issuer.WithTTL(time.Minute, time.Hour))
+	require.NoError(t, err)
+	compatible, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), redisstore.New(client), issuer.WithTTL(time.Minute, time.Hour))
+	require.NoError(t, err)
+	for range 3 {
+		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+		require.NoError(t, err)
+		_, err = i.Refresh(t.Context(), pair.RefreshToken)
+		require.NoError(t, err)
+		pair, err = compatible.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+		require.NoError(t, err)
+		require.NoError(t, compatible.Revoke(t.Context(), pair.RefreshToken))
+	}
+	keys, err := client.Keys(t.Context(), "*").Result()
+	require.NoError(t, err)
+	require.Len(t, keys, 6)
+	for _, key := range keys {
+		left, err := client.PTTL(t.Context(), key).Result()
+		require.NoError(t, err)
+		require.Greater(t, left, time.Duration(0), key)
+		require.LessOrEqual(t, left, time.Hour+10*time.Second, key)
+	}
+}
+
+// server is a Redis of a test's own, to be stopped and started.
+type server struct {
+	address string
+	args    []string
+	process *exec.Cmd
+}
+
+func startRedis(t *testing.T, args ...string) *server {
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		if path, err = exec.LookPath("valkey-server"); err != nil {
+			unavailable(t, "neither redis-server nor valkey-server is installed")
+		}
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := &server{address: free.Addr().String()}
+	require.NoError(t, free.Close())
+	_, port, err := net.SplitHostPort(s.address)
+	require.NoError(t, err)
+	s.args = append([]string{path, "--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir(), "--save", "", "--appendonly", "yes", "--appendfsync", "always"}, args...)
+	t.Cleanup(func() { s.stop(t) })
+	s.start(t)
+	return s
+}
+
+func (s *server) start(t *testing.T) {
+	s.process = exec.Command(s.args[0], s.args[1:]...)
+	require.NoError(t, s.process.Start())
+	probe := s.client(t, nil)
+	require.Eventually(t, func() bool { return probe.Ping(context.WithoutCancel(t.Context())).Err() == nil }, 20*time.Second, 10*time.Millisecond)
+}
+
+func (s *server) stop(t *testing.T) {
+	if s.process == nil {
+		return
+	}
+	require.NoError(t, s.process.Process.Kill())
+	_ = s.process.Wait()
+	s.process = nil
+}
+
+func (s *server) signal(t *testing.T, signal os.Signal) {
+	require.NoError(t, s.process.Process.Signal(signal))
+}
+
+func (s *server) client(t *testing.T, change func(*redis.Options)) *redis.Client {
+	options := &redis.Options{Addr: s.address, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: 300 * time.Millisecond}
+	if change != nil {
+		change(options)
+	}
+	client := redis.NewClient(options)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// TestOutage stops the server midway: first so that connections are refused, then so that it hangs.
+func TestOutage(t *testing.T) {
+	for name, build := range map[string]func(redis.UniversalClient) (*issuer.Issuer, error){
+		"rotating": func(client redis.UniversalClient) (*issuer.Issuer, error) {
+			return issuer.New([]byte(authmwtest.Secret), redisstore.New(client), issuer.WithGrace(0))
+		},
+		"compatible": func(client redis.UniversalClient) (*issuer.Issuer, error) {
+			return issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), redisstore.New(client))
+		},
+		"sharing Cloudreve's": func(client redis.UniversalClient) (*issuer.Issuer, error) {
+			return issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), redisstore.NewCloudreve(client))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startRedis(t)
+			i, err := build(s.client(t, nil))
+			require.NoError(t, err)
+			issue := func() issuer.Pair {
+				pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+				require.NoError(t, err)
+				return pair
+			}
+			live, revoked := issue(), issue()
+			require.NoError(t, i.Revoke(t.Context(), revoked.RefreshToken))
+			down := func() {
+				t.Helper()
+				for _, token := range []string{live.RefreshToken, revoked.RefreshToken} {
+					pair, err := i.Refresh(t.Context(), token)
+					require.ErrorIs(t, err, authmw.ErrUnavailable)
+					require.NotErrorIs(t, err, issuer.ErrInvalidGrant)
+					require.Zero(t, pair)
+					require.ErrorIs(t, i.Revoke(t.Context(), token), authmw.ErrUnavailable)
+				}
+				if name == "rotating" {
+					pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+					require.ErrorIs(t, err, authmw.ErrUnavailable)
+					require.Zero(t, pair)
+				}
+			}
+			s.stop(t)
+			down()
+			s.start(t)
+			require.Eventually(t, func() bool {
+				_, err := i.Refresh(t.Context(), revoked.RefreshToken)
+				return !errors.Is(err, authmw.ErrUnavailable)
+			}, 10*time.Second, 10*time.Millisecond, "it recovers by itself")
+			_, err = i.Refresh(t.Context(), revoked.RefreshToken)
+			require.ErrorIs(t, err, issuer.ErrRevoked)
+			live, err = i.Refresh(t.Context(), live.RefreshToken)
+			require.NoError(t, err)
+
+			// A server that hangs finds the commands waiting when it goes on, and does them then: for whoever sent them they
+			// failed all the same. So what was live is not asked for here, but what was revoked is.
+			s.signal(t, syscall.SIGSTOP)
+			pair, err := i.Refresh(t.Context(), revoked.RefreshToken)
+			require.ErrorIs(t, err, authmw.ErrUnavailable)
+			require.Zero(t, pair)
+			require.ErrorIs(t, i.Revoke(t.Context(), live.RefreshToken), authmw.ErrUnavailable)
+			s.signal(t, syscall.SIGCONT)
+			require.Eventually(t, func() bool {
+				_, err := i.Refresh(t.Context(), revoked.RefreshToken)
+				return !errors.Is(err, authmw.ErrUnavailable)
+			}, 10*time.Second, 10*time.Millisecond, "it recovers by itself")
+			_, err = i.Refresh(t.Context(), revoked.RefreshToken)
+			require.ErrorIs(t, err, issuer.ErrRevoked)
+			require.NoError(t, i.Revoke(t.Context(), live.RefreshToken))
+			_, err = i.Refresh(t.Context(), live.RefreshToken)
+			require.ErrorIs(t, err, issuer.ErrRevoked)
+			_, err = i.Refresh(t.Context(), issue().RefreshToken)
+			require.NoError(t, err)
+		})
+	}
+}
+
+// TestDataLoss empties the server: families that it forgot are over, and none of them comes back to life.
+func TestDataLoss(t *testing.T) {
+	client := startRedis(t).client(t, nil)
+	i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(client))
+	require.NoError(t, err)
+	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	require.NoError(t, err)
+	require.NoError(t, client.FlushAll(t.Context()).Err())
+	_, err = i.Refresh(t.Context(), pair.RefreshToken)
+	require.ErrorIs(t, err, issuer.ErrRevoked)
+}
+
+// TestLostAnswer cuts the connection behind a server that has done its work: with retries on, the client asks again and
+// is given what it was meant to be given, even without a grace window.
+func TestLostAnswer(t *testing.T) {
+	s := startRedis(t)
+	proxy := &cuttingProxy{target: s.address}
+	address := proxy.start(t)
+	client := s.client(t, func(o *redis.Options) { o.Addr, o.MaxRetries, o.PoolSize = address, 3, 1 })
+	i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(client), issuer.WithGrace(0))
+	require.NoError(t, err)
+	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	require.NoError(t, err)
+	for range 3 {
+		pair, err = i.Refresh(t.Context(), pair.RefreshToken) // and has the script loaded
+		require.NoError(t, err)
+	}
+	proxy.cutNext()
+	pair, err = i.Refresh(t.Context(), pair.RefreshToken)
+	require.NoError(t, err)
+	require.Equal(t, 1, proxy.cuts())
+	_, err = i.Refresh(t.Context(), pair.RefreshToken)
+	require.NoError(t, err)
+}
+
+// cuttingProxy passes everything on, but closes the connection in place of the next answer when told to.
+type cuttingProxy struct {
+	target string
+	mu     sync.Mutex
+	cut    bool
+	n      int
+}
+
+func (p *cuttingProxy) cutNext() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = true
+}
+
+func (p *cuttingProxy) cuts() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.n
+}
+
+func (p *cuttingProxy) start(t *testing.T) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", p.target)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			go p.pass(server, client, false)
+			go p.pass(client, server, true)
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func (p *cuttingProxy) pass(to, from net.Conn, answers bool) {
+	defer func() { _, _ = to.Close(), from.Close() }()
+	buffer := make([]byte, 4096)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			return
+		}
+		if answers {
+			p.mu.Lock()
+			cut := p.cut
+			if p.cut = false; cut {
+				p.n++
+			}
+			p.mu.Unlock()
+			if cut {
+				return
+			}
+		}
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// TestCluster has a cluster of one server, which refuses commands and scripts whose keys are in several slots as one of
+// many does.
+func TestCluster(t *testing.T) {
+	s := startRedis(t, "--cluster-enabled", "yes")
+	require.NoError(t, s.client(t, nil).ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.address}})
+	t.Cleanup(func() { _ = client.Close() })
+	require.Eventually(t, func() bool {
+		return client.Set(t.Context(), "probe", 1, time.Second).Err() == nil
+	}, 20*time.Second, 10*time.Millisecond)
+	authmwtest.TestStore(t, func(*testing.T) issuer.Store { return redisstore.New(client) })
+	t.Run("revocations", func(t *testing.T) {
+		authmwtest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.New(client) })
+	})
+}
+
+// TestTwoProcesses has 100 goroutines in each of two processes refresh one token at once. The processes are this test's
+// binary, told so by the environment.
+func TestTwoProcesses(t *testing.T) {
+	if token := os.Getenv("AUTHMW_TEST_REFRESH"); token != "" {
+		refreshAtOnce(t, token)
+		return
+	}
+	client := connect(t)
+	for name, grace := range map[string]time.Duration{"with grace": time.Minute, "without": 0} {
+		t.Run(name, func(t *testing.T) {
+			i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(client), issuer.WithGrace(grace))
+			require.NoError(t, err)
+			first, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+			require.NoError(t, err)
+			processes := [2]*bufio.Scanner{}
+			gates := [2]io.Closer{}
+			for n := range processes {
+				process := exec.Command(os.Args[0], "-test.run", "^TestTwoProcesses$")
+				process.Env = append(os.Environ(), "AUTHMW_TEST_REFRESH="+first.RefreshToken, "AUTHMW_TEST_GRACE="+grace.String())
+				process.Stderr = os.Stderr
+				gates[n], err = process.StdinPipe()
+				require.NoError(t, err)
+				output, err := process.StdoutPipe()
+				require.NoError(t, err)
+				require.NoError(t, process.Start())
+				t.Cleanup(func() { _, _ = process.Process.Kill(), process.Wait() })
+				processes[n] = bufio.NewScanner(output)
+				require.True(t, processes[n].Scan())
+				require.Equal(t, "ready", processes[n].Text())
+			}
+			for _, gate := range gates {
+				require.NoError(t, gate.Close())
+			}
+			answers, total := map[string]int{}, 0
+			for _, lines := range processes {
+				for lines.Scan() {
+					if answer, found := strings.CutPrefix(lines.Text(), "answer: "); found {
+						answers[answer]++
+						total++
+					}
+				}
+			}
+			require.Equal(t, 200, total)
+			pairs := slices.DeleteFunc(slices.Collect(maps.Keys(answers)), func(answer string) bool { return answer == "refused" })
+			require.Len(t, pairs, 1, "exactly one pair")
+			if grace > 0 {
+				require.Equal(t, 200, answers[pairs[0]])
+			} else {
+				require.Equal(t, 1, answers[pairs[0]])
+			}
+			_, err = i.Refresh(t.Context(), first.RefreshToken)
+			if grace == 0 {
+				require.ErrorIs(t, err, issuer.ErrRevoked, "the second use ended the family")
+			}
+		})
+	}
+}
+
+// refreshAtOnce is what each of the two processes does.
+func refreshAtOnce(t *testing.T, token string) {
+	grace, err := time.ParseDuration(os.Getenv("AUTHMW_TEST_GRACE"))
+	require.NoError(t, err)
+	i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(connect(t)), issuer.WithGrace(grace))
+	require.NoError(t, err)
+	answers := make([]string, 100)
+	var wg sync.WaitGroup
+	gate := make(chan struct{})
+	for n := range answers {
+		wg.Go(func() {
+			<-gate
+			pair, err := i.Refresh(t.Context(), token)
+			answers[n] = pair.RefreshToken
+			if err != nil {
+				answers[n] = "refused"
+				if errors.Is(err, authmw.ErrUnavailable) {
+					answers[n] = "unavailable"
+				}
+			}
+		})
+	}
+	fmt.Println("ready")
+	_, err = io.Copy(io.Discard, os.Stdin) // until the other process is ready too
+	require.NoError(t, err)
+	close(gate)
+	wg.Wait()
+	for _, answer := range answers {
+		fmt.Println("answer: " + answer)
+	}
+}

@@ -1,0 +1,68 @@
+package issuer
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// rotating has each refresh token work once.
+type rotating struct {
+	store   Store
+	grace   time.Duration
+	onReuse func(context.Context, Grant)
+}
+
+// hashed is an identifier as stores keep it: whoever reads a store learns no root_token_id and no jti.
+func hashed(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// successor returns the jti of the token that follows a refresh token. It is derived from the token, so that whoever
+// asks for its successor a second time is given the same one, whichever process answers and without any store knowing
+// it. It need not be secret: what makes a token is its MAC.
+func successor(token string) string { return hashed("authmw successor " + token)[:22] }
+
+func (r *rotating) begin(ctx context.Context, root string, now, expires time.Time) (string, error) {
+	id := rand.Text()
+	return id, r.store.Create(ctx, Family{ID: hashed(root), Token: hashed(id), Now: now, Expires: expires})
+}
+
+var errNoID = errors.New("jti is missing")
+
+func (r *rotating) renew(ctx context.Context, t *refreshToken, now, expires time.Time) (string, time.Time, error) {
+	if t.id == "" {
+		return "", time.Time{}, refused(errNoID)
+	}
+	outcome, at, err := r.store.Rotate(ctx, Rotation{
+		Family: hashed(t.root), From: hashed(t.id), To: hashed(t.next),
+		Now: now, GraceUntil: now.Add(r.grace), Expires: expires,
+	})
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	switch outcome {
+	case Rotated:
+		return t.next, now, nil
+	case Repeated:
+		return t.next, at, nil
+	case Reused:
+		if r.onReuse != nil {
+			r.onReuse(ctx, t.grant)
+		}
+		return "", time.Time{}, ErrReused
+	case Unknown:
+		return "", time.Time{}, ErrRevoked
+	default:
+		return "", time.Time{}, fmt.Errorf("the store returned %v", outcome)
+	}
+}
+
+func (r *rotating) end(ctx context.Context, root string, _, _ time.Time) error {
+	return r.store.Delete(ctx, hashed(root))
+}
