@@ -16,16 +16,15 @@ package issuer
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/internal/compact"
+	"github.com/authmw/authmw/internal/uuid"
 )
 
 // The lifetimes and the grace window that New and NewCloudreveCompatible start from. The lifetimes are those that
@@ -210,7 +209,7 @@ func NewCloudreveCompatible(secret []byte, revocations Revocations, options ...O
 
 func build(secret []byte, options []Option, way func(*config) families) (*Issuer, error) {
 	c := config{
-		Issuer: Issuer{now: time.Now, newID: newUUID, ttl: ttl{DefaultAccessTTL, DefaultRefreshTTL}},
+		Issuer: Issuer{now: time.Now, newID: uuid.New, ttl: ttl{DefaultAccessTTL, DefaultRefreshTTL}},
 		grace:  DefaultGrace,
 	}
 	for _, option := range options {
@@ -314,28 +313,4 @@ func (i *Issuer) stateOf(ctx context.Context, g Grant) ([]byte, error) {
 		return nil, unavailable(err)
 	}
 	return state, nil
-}
-
-// newUUID returns a random UUID (RFC 9562 section 5.4), Cloudreve's form of a root_token_id.
-func newUUID() string {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	id[6] = id[6]&0x0f | 0x40
-	id[8] = id[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", id[0:4], id[4:6], id[6:8], id[8:10], id[10:])
-}
-
-// canonicalUUID returns id in lower case, in which Cloudreve writes it, and whether it is a UUID.
-func canonicalUUID(id string) (string, bool) {
-	if len(id) != 36 {
-		return "", false
-	}
-	id = strings.ToLower(id)
-	for i := range len(id) {
-		c := id[i]
-		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (c == '-') || !dash && !strings.ContainsRune("0123456789abcdef", rune(c)) {
-			return "", false
-		}
-	}
-	return id, true
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/internal/compact"
+	"github.com/authmw/authmw/internal/uuid"
 )
 
 // RefreshToken is the token_type of a refresh token.
@@ -101,7 +102,7 @@ func (i *Issuer) parse(token string) (*refreshToken, error) {
 	if err := json.Unmarshal(payload, &c); err != nil {
 		return nil, refused(err)
 	}
-	root, ok := canonicalUUID(c.RootTokenID)
+	root, ok := uuid.Canonical(c.RootTokenID)
 	if !ok {
 		return nil, refused(errFamily)
 	}

@@ -1,0 +1,507 @@
+package session_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/authmw/authmw"
+	authhttp "github.com/authmw/authmw/adapters/nethttp"
+	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/issuer"
+	"github.com/authmw/authmw/session"
+)
+
+type capture struct {
+	SecretKey string `json:"secret_key"`
+	SiteID    string `json:"site_id"`
+	Users     []struct{ Sub, Email, Password string }
+	Exchanges []exchange
+}
+
+type exchange struct {
+	Name, Method, Path, Authorization string
+	Request                           json.RawMessage
+	Status                            int
+	ContentType                       string `json:"content_type"`
+	CacheControl                      string `json:"cache_control"`
+	Body                              json.RawMessage
+}
+
+// TestExchanges replays what was said to a real Cloudreve, in the same order, and compares the answers to the byte, but
+// for correlation IDs and for the root_token_id of a new login, which is random.
+func TestExchanges(t *testing.T) {
+	var c capture
+	for _, file := range []string{"../testdata/cloudreve-4.14.json", "../testdata/cloudreve-4.14-exchanges.json"} {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(data, &c))
+	}
+	var now time.Time
+	clock := func() time.Time { return now }
+	var profiles = map[string]json.RawMessage{}
+	for _, e := range c.Exchanges {
+		var answer struct {
+			Data struct{ User json.RawMessage }
+		}
+		if strings.HasPrefix(e.Name, "login") && json.Unmarshal(e.Body, &answer) == nil && answer.Data.User != nil {
+			var request struct{ Email string }
+			require.NoError(t, json.Unmarshal(e.Request, &request))
+			profiles[request.Email] = answer.Data.User
+		}
+	}
+	state := func(_ context.Context, grant issuer.Grant) ([]byte, error) {
+		for _, user := range c.Users {
+			if user.Sub == grant.Subject {
+				return issuer.CloudreveStateHash(user.Email, user.Password, c.SiteID), nil
+			}
+		}
+		return nil, issuer.ErrInvalidGrant
+	}
+	i, err := issuer.NewCloudreveCompatible([]byte(c.SecretKey), issuer.NewMemoryStore(), issuer.WithClock(clock), issuer.WithStateHash(state))
+	require.NoError(t, err)
+	handler, err := session.New(i, func(_ context.Context, email, password string) (session.User, error) {
+		for _, user := range c.Users {
+			if user.Email == email && password == "Passw0rd!" {
+				return session.User{Grant: issuer.Grant{Subject: user.Sub}, Profile: profiles[email]}, nil
+			}
+		}
+		return session.User{}, session.ErrInvalidCredentials
+	})
+	require.NoError(t, err)
+	v, err := authmw.New([]byte(c.SecretKey), authmw.WithClock(clock), authmw.WithRenderer(authmw.CloudreveEnvelope))
+	require.NoError(t, err)
+	me := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(`{"code":0,"data":` + string(compacted(t, profiles["admin@example.com"])) + `,"msg":""}`))
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/api/v4/session/", handler)
+	mux.Handle("GET /api/v4/user/me", authhttp.Required(v, "UserInfo.Read")(me))
+	mux.Handle("GET /api/v4/share", authhttp.Required(v, "Shares.Read")(me))
+
+	correlation := regexp.MustCompile(`,"correlation_id":"[0-9a-f-]{36}"`)
+	token := regexp.MustCompile(`eyJ[\w-]+\.([\w-]+)\.[\w-]+`)
+	root := regexp.MustCompile(`"root_token_id":"[0-9a-f-]{36}"`)
+	expiry := regexp.MustCompile(`"(access|refresh)_expires":"([^"]+)"`)
+	for _, e := range c.Exchanges {
+		t.Run(e.Name, func(t *testing.T) {
+			want := string(compacted(t, e.Body))
+			if times := expiry.FindStringSubmatch(want); times != nil {
+				expires, err := time.Parse(time.RFC3339Nano, times[2])
+				require.NoError(t, err)
+				now = expires.Add(-issuer.DefaultAccessTTL)
+			}
+			r := httptest.NewRequest(e.Method, e.Path, nil)
+			if e.Request != nil {
+				r = httptest.NewRequest(e.Method, e.Path, bytes.NewReader(e.Request))
+				r.Header.Set("Content-Type", "application/json")
+			}
+			if e.Authorization != "" {
+				r.Header.Set("Authorization", e.Authorization)
+			}
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, r)
+			got := w.Body.String()
+			require.Equal(t, e.Status, w.Code)
+			if strings.HasPrefix(e.Path, "/api/v4/session/") {
+				require.Equal(t, e.ContentType, w.Header().Get("Content-Type"))
+				require.Equal(t, e.CacheControl, w.Header().Get("Cache-Control"))
+				require.Equal(t, correlation.MatchString(want), correlation.MatchString(got), "a correlation ID, or none")
+			}
+			claims := func(body string) (payloads []string) {
+				for _, match := range token.FindAllStringSubmatch(body, -1) {
+					payload, err := base64.RawURLEncoding.DecodeString(match[1])
+					require.NoError(t, err)
+					payloads = append(payloads, root.ReplaceAllString(string(payload), "ROOT"))
+				}
+				return payloads
+			}
+			require.Equal(t, claims(want), claims(got))
+			same := func(body string) string {
+				body = correlation.ReplaceAllString(strings.TrimSuffix(body, "\n"), "")
+				if strings.HasPrefix(e.Name, "login") {
+					body = token.ReplaceAllString(body, "TOKEN")
+				}
+				// Cloudreve reads the clock once more for the refresh token.
+				return expiry.ReplaceAllStringFunc(body, func(s string) string {
+					return regexp.MustCompile(`\.\d+Z`).ReplaceAllString(s, "Z")
+				})
+			}
+			require.Equal(t, same(want), same(got))
+		})
+	}
+}
+
+func compacted(t *testing.T, text json.RawMessage) []byte {
+	var b bytes.Buffer
+	require.NoError(t, json.Compact(&b, text))
+	return b.Bytes()
+}
+
+// downStore is a store that cannot be reached, if down is set.
+type downStore struct {
+	issuer.Store
+	down bool
+}
+
+var errDown = errors.New("connection refused")
+
+func (s *downStore) Create(ctx context.Context, f issuer.Family) error {
+	if s.down {
+		return errDown
+	}
+	return s.Store.Create(ctx, f)
+}
+
+func (s *downStore) Rotate(ctx context.Context, r issuer.Rotation) (issuer.Outcome, time.Time, error) {
+	if s.down {
+		return 0, time.Time{}, errDown
+	}
+	return s.Store.Rotate(ctx, r)
+}
+
+func (s *downStore) Delete(ctx context.Context, id string) error {
+	if s.down {
+		return errDown
+	}
+	return s.Store.Delete(ctx, id)
+}
+
+// service is a handler with its surroundings.
+type service struct {
+	http.Handler
+	store  *downStore
+	events []session.Event
+}
+
+func newService(t *testing.T, options ...session.Option) *service {
+	s := &service{store: &downStore{Store: issuer.NewMemoryStore()}}
+	i, err := issuer.New([]byte(authmwtest.Secret), s.store)
+	require.NoError(t, err)
+	login := func(_ context.Context, email, password string) (session.User, error) {
+		switch {
+		case email == "down@example.com":
+			return session.User{}, errDown
+		case email == "odd@example.com":
+			return session.User{Grant: issuer.Grant{Subject: "odd"}, Profile: func() {}}, nil
+		case password != "Passw0rd!":
+			return session.User{}, fmt.Errorf("%w: %s", session.ErrInvalidCredentials, email)
+		case email == "blocked@example.com":
+			return session.User{}, session.ErrBlocked
+		case email == "inactive@example.com":
+			return session.User{}, session.ErrNotActivated
+		case email == "careful@example.com":
+			return session.User{}, &session.SecondFactorRequired{SessionID: "the login"}
+		}
+		return session.User{Grant: issuer.Grant{Subject: "wGH0"}}, nil
+	}
+	second := func(_ context.Context, sessionID, otp string) (session.User, error) {
+		switch {
+		case sessionID != "the login":
+			return session.User{}, session.ErrUnknownLogin
+		case otp != "123456":
+			return session.User{}, session.ErrInvalidOTP
+		}
+		return session.User{Grant: issuer.Grant{Subject: "wGH0"}, Profile: map[string]string{"id": "wGH0"}}, nil
+	}
+	options = append(options, session.WithSecondFactor(second), session.WithObserver(func(e session.Event) { s.events = append(s.events, e) }))
+	s.Handler, err = session.New(i, login, options...)
+	require.NoError(t, err)
+	return s
+}
+
+func (s *service) send(method, path, body string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	for n := 0; n < len(header); n += 2 {
+		r.Header.Set(header[n], header[n+1])
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w
+}
+
+const (
+	credentials = `{"email":"a@example.com","password":"Passw0rd!"}`
+	id          = "0c9b9247-266d-4c2f-bbcf-1f59ea6b313b"
+)
+
+// TestAnswers has each answer in both styles.
+func TestAnswers(t *testing.T) {
+	of := func(email, password string) string {
+		return fmt.Sprintf(`{"email":%q,"password":%q}`, email, password)
+	}
+	for _, row := range []struct {
+		name, method, path, body string
+		header                   []string
+		cloudreve                string // with HTTP status 200, unless there is another in front
+		status                   int
+		plain                    string
+	}{
+		{"wrong password", "POST", "/token", of("a@example.com", "wrong"), nil, `{"code":40080,"msg":"Incorrect password or email address","correlation_id":"ID"}`,
+			401, `{"title":"Unauthorized","status":401,"detail":"Wrong e-mail address or password.","code":"invalid_credentials"}`},
+		{"unknown user", "POST", "/token", of("nobody@example.com", "wrong"), nil, `{"code":40080,"msg":"Incorrect password or email address","correlation_id":"ID"}`,
+			401, `{"title":"Unauthorized","status":401,"detail":"Wrong e-mail address or password.","code":"invalid_credentials"}`},
+		{"blocked", "POST", "/token", of("blocked@example.com", "Passw0rd!"), nil, `{"code":40017,"msg":"This account has been blocked","correlation_id":"ID"}`,
+			403, `{"title":"Forbidden","status":403,"detail":"This account is blocked.","code":"blocked"}`},
+		{"not activated", "POST", "/token", of("inactive@example.com", "Passw0rd!"), nil, `{"code":40018,"msg":"This account is not activated","correlation_id":"ID"}`,
+			403, `{"title":"Forbidden","status":403,"detail":"This account is not activated.","code":"not_activated"}`},
+		{"second factor", "POST", "/token", of("careful@example.com", "Passw0rd!"), nil, `{"code":203,"data":"the login","msg":""}`,
+			401, `{"title":"Unauthorized","status":401,"detail":"A second factor is required.","code":"second_factor_required","session_id":"the login"}`},
+		{"wrong one-time password", "POST", "/token/2fa", `{"otp":"1","session_id":"the login"}`, nil, `{"code":40022,"msg":"Incorrect 2FA code","correlation_id":"ID"}`,
+			401, `{"title":"Unauthorized","status":401,"detail":"Wrong one-time password.","code":"invalid_otp"}`},
+		{"unknown login", "POST", "/token/2fa", `{"otp":"123456","session_id":"x"}`, nil, `{"code":404,"msg":"Session not found","correlation_id":"ID"}`,
+			404, `{"title":"Not Found","status":404,"detail":"No login waits for this second factor.","code":"unknown_login"}`},
+		{"no one-time password", "POST", "/token/2fa", `{"session_id":"x"}`, nil, `{"code":40001,"msg":"OTP cannot be empty"}`,
+			400, `{"title":"Bad Request","status":400,"detail":"OTP cannot be empty","code":"invalid_request"}`},
+		{"user database down", "POST", "/token", of("down@example.com", "Passw0rd!"), nil, `503 {"code":50001,"msg":"Sessions cannot be handled at the moment","correlation_id":"ID"}`,
+			503, `{"title":"Service Unavailable","status":503,"detail":"Sessions cannot be handled at the moment.","code":"unavailable"}`},
+		{"profile that is no JSON", "POST", "/token", of("odd@example.com", "Passw0rd!"), nil, `503 {"code":50001,"msg":"Sessions cannot be handled at the moment","correlation_id":"ID"}`,
+			503, `{"title":"Service Unavailable","status":503,"detail":"Sessions cannot be handled at the moment.","code":"unavailable"}`},
+		{"refresh with garbage", "POST", "/token/refresh", `{"refresh_token":"garbage"}`, nil, `{"code":40020,"msg":"Failed to issue token pair","correlation_id":"ID"}`,
+			400, `{"title":"Bad Request","status":400,"detail":"The refresh token is not accepted.","code":"invalid_grant"}`},
+		{"sign-out with garbage", "DELETE", "/token", `{"refresh_token":"garbage"}`, nil, `{"code":40020,"msg":"Failed to parse token","correlation_id":"ID"}`,
+			400, `{"title":"Bad Request","status":400,"detail":"The refresh token is not accepted.","code":"invalid_grant"}`},
+		{"a correlation ID of the client's", "DELETE", "/token", `{"refresh_token":"garbage"}`, []string{"X-Cr-Correlation-Id", id},
+			`{"code":40020,"msg":"Failed to parse token","correlation_id":"` + id + `"}`, 400, `{"title":"Bad Request","status":400,"detail":"The refresh token is not accepted.","code":"invalid_grant"}`},
+		{"a correlation ID that is none", "DELETE", "/token", `{"refresh_token":"garbage"}`, []string{"X-Cr-Correlation-Id", "<script>"},
+			`{"code":40020,"msg":"Failed to parse token","correlation_id":"ID"}`, 400, `{"title":"Bad Request","status":400,"detail":"The refresh token is not accepted.","code":"invalid_grant"}`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			wantStatus, want := http.StatusOK, row.cloudreve
+			if rest, found := strings.CutPrefix(want, "503 "); found {
+				wantStatus, want = http.StatusServiceUnavailable, rest
+			}
+			w := newService(t).send(row.method, row.path, row.body, row.header...)
+			require.Equal(t, wantStatus, w.Code)
+			random := regexp.MustCompile(`"correlation_id":"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"`)
+			got := w.Body.String()
+			if strings.Contains(want, `"ID"`) {
+				got = random.ReplaceAllString(got, `"correlation_id":"ID"`)
+			}
+			require.Equal(t, want, got)
+			require.Equal(t, "private, no-cache", w.Header().Get("Cache-Control"))
+			require.Equal(t, wantStatus == 503, w.Header().Get("Retry-After") != "")
+
+			w = newService(t, session.WithPlainStyle()).send(row.method, row.path, row.body, row.header...)
+			require.Equal(t, row.status, w.Code)
+			require.Equal(t, row.plain, w.Body.String())
+			require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+			require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+			require.Equal(t, row.status == 503, w.Header().Get("Retry-After") != "")
+			require.Equal(t, row.status == 401, w.Header().Get("WWW-Authenticate") != "")
+		})
+	}
+}
+
+// TestRequests has what is wrong with the form of a request.
+func TestRequests(t *testing.T) {
+	for _, row := range []struct {
+		name, method, path, body string
+		header                   []string
+		status                   int
+		message                  string
+	}{
+		{"no body", "DELETE", "/token", "", nil, 400, "Parameter error"},
+		{"no body and no Content-Type", "DELETE", "/token", "", []string{"Content-Type", ""}, 400, "Parameter error"},
+		{"not JSON", "POST", "/token", "email=a&password=b", nil, 400, "Parameter error"},
+		{"an array", "POST", "/token", "[]", nil, 400, "Parameter error"},
+		{"null", "POST", "/token", "null", nil, 400, "Parameter error"},
+		{"cut off", "POST", "/token", credentials[:30], nil, 400, "Parameter error"},
+		{"cut off at the end", "POST", "/token", credentials[:len(credentials)-1], nil, 400, "Parameter error"},
+		{"two objects", "POST", "/token", credentials + credentials, nil, 400, "Parameter error"},
+		{"a form", "POST", "/token", credentials, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "Content-Type must be application/json"},
+		{"text, which any page may send", "POST", "/token", credentials, []string{"Content-Type", "text/plain"}, 415, "Content-Type must be application/json"},
+		{"no Content-Type", "POST", "/token", credentials, []string{"Content-Type", ""}, 415, "Content-Type must be application/json"},
+		{"another charset", "POST", "/token", credentials, []string{"Content-Type", "application/json; charset=utf-16"}, 415, "Content-Type must be application/json"},
+		{"nothing in it", "POST", "/token", "{}", nil, 400, "Email cannot be empty"},
+		{"no password", "POST", "/token", `{"email":"a"}`, nil, 400, "Password cannot be empty"},
+		{"short password", "POST", "/token", `{"email":"a","password":"äöü"}`, nil, 400, "Password too short"},
+		{"long password", "POST", "/token", `{"email":"a","password":"` + strings.Repeat("ä", 129) + `"}`, nil, 400, "Password too long"},
+		{"long e-mail address", "POST", "/token", `{"email":"` + strings.Repeat("a", 255) + `","password":"Passw0rd!"}`, nil, 400, "Email too long"},
+		{"huge password", "POST", "/token", `{"email":"a","password":"` + strings.Repeat("x", 1<<20) + `"}`, nil, 413, "The body is larger than 16384 bytes"},
+		{"unknown field", "POST", "/token", `{"email":"a","password":"Passw0rd!","admin":true}`, nil, 400, `Unknown field "admin"`},
+		{"long unknown field", "POST", "/token", `{"` + strings.Repeat("x", 1000) + `":1}`, nil, 400, `Unknown field "` + strings.Repeat("x", 40) + `"`},
+		{"another letter case", "POST", "/token", `{"Email":"a"}`, nil, 400, `Unknown field "Email"`},
+		{"given twice", "POST", "/token", `{"email":"a","email":"b"}`, nil, 400, "Email is given twice"},
+		{"a number", "POST", "/token", `{"email":"a","password":12345678}`, nil, 400, "Password must be a string"},
+		{"an object", "POST", "/token", `{"email":{"a":"b"}}`, nil, 400, "Email must be a string"},
+		{"not UTF-8", "POST", "/token", "{\"email\":\"a\",\"password\":\"abc\xff\"}", nil, 400, "The body is not UTF-8"},
+		{"half a surrogate pair", "POST", "/token", `{"email":"a","password":"abc\ud800"}`, nil, 400, "Password must be a string"},
+		{"empty refresh token", "POST", "/token/refresh", `{"refresh_token":""}`, nil, 400, "RefreshToken cannot be empty"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := newService(t, session.WithPlainStyle())
+			w := s.send(row.method, row.path, row.body, row.header...)
+			require.Equal(t, row.status, w.Code)
+			var problem struct{ Detail, Code string }
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &problem))
+			require.Equal(t, row.message, problem.Detail)
+			require.Equal(t, "invalid_request", problem.Code)
+			require.Len(t, s.events, 1)
+			require.ErrorContains(t, s.events[0].Err, row.message)
+
+			w = newService(t).send(row.method, row.path, row.body, row.header...)
+			require.Equal(t, 200, w.Code)
+			want, err := json.Marshal(map[string]any{"code": 40001, "msg": row.message})
+			require.NoError(t, err)
+			require.JSONEq(t, string(want), w.Body.String(), "and no correlation ID")
+		})
+	}
+	for _, contentType := range []string{"application/json", "Application/JSON; charset=UTF-8", `application/json;charset="utf-8"`} {
+		require.Equal(t, 200, newService(t, session.WithPlainStyle()).send("POST", "/token", credentials, "Content-Type", contentType).Code)
+	}
+}
+
+type token struct {
+	Access  string `json:"access_token"`
+	Refresh string `json:"refresh_token"`
+}
+
+// TestLife logs in, refreshes and signs out, under each way to mount the handler, in both styles.
+func TestLife(t *testing.T) {
+	for name, mount := range map[string]func(http.Handler) http.Handler{
+		"as it is": func(h http.Handler) http.Handler { return h },
+		"in a mux": func(h http.Handler) http.Handler {
+			mux := http.NewServeMux()
+			mux.Handle("/api/v4/session/", h)
+			return mux
+		},
+		"without a prefix": func(h http.Handler) http.Handler { return http.StripPrefix("/api/v4", h) },
+		"without any path": func(h http.Handler) http.Handler { return http.StripPrefix("/api/v4/session", h) },
+	} {
+		for _, plain := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, plain %v", name, plain), func(t *testing.T) {
+				s := newService(t)
+				if plain {
+					s = newService(t, session.WithPlainStyle())
+				}
+				s.Handler = mount(s.Handler)
+				send := func(method, path, body string) token {
+					t.Helper()
+					w := s.send(method, "/api/v4/session"+path, body)
+					answer := struct {
+						Code int
+						Data json.RawMessage
+					}{Data: w.Body.Bytes()}
+					if method == "DELETE" && plain {
+						require.Equal(t, http.StatusNoContent, w.Code)
+						require.Empty(t, w.Body.String())
+						return token{}
+					}
+					require.Equal(t, 200, w.Code)
+					if !plain {
+						require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer))
+					}
+					require.Zero(t, answer.Code)
+					var login struct{ Token token }
+					if path != "/token/refresh" {
+						_ = json.Unmarshal(answer.Data, &login)
+						return login.Token
+					}
+					var pair token
+					require.NoError(t, json.Unmarshal(answer.Data, &pair))
+					return pair
+				}
+				first := send("POST", "/token", credentials)
+				second := send("POST", "/token/refresh", `{"refresh_token":"`+first.Refresh+`"}`)
+				require.NotEqual(t, first.Refresh, second.Refresh)
+				send("DELETE", "/token", `{"refresh_token":"`+second.Refresh+`"}`)
+				require.NotContains(t, s.send("POST", "/api/v4/session/token/refresh", `{"refresh_token":"`+second.Refresh+`"}`).Body.String(), "eyJ")
+				require.NotEmpty(t, send("POST", "/token/2fa", `{"otp":"123456","session_id":"the login"}`).Access)
+				for _, event := range s.events {
+					require.NotNil(t, event.Request)
+				}
+				require.Equal(t, []session.Action{session.Login, session.Refresh, session.SignOut, session.Refresh, session.SecondFactor},
+					[]session.Action{s.events[0].Action, s.events[1].Action, s.events[2].Action, s.events[3].Action, s.events[4].Action})
+				require.ErrorIs(t, s.events[3].Err, issuer.ErrRevoked)
+			})
+		}
+	}
+}
+
+// TestStoreDown shows that whatever needs the store is 503, and that nothing is issued.
+func TestStoreDown(t *testing.T) {
+	s := newService(t, session.WithPlainStyle())
+	var login struct{ Token token }
+	require.NoError(t, json.Unmarshal(s.send("POST", "/token", credentials).Body.Bytes(), &login))
+	s.store.down = true
+	refresh := `{"refresh_token":"` + login.Token.Refresh + `"}`
+	for _, request := range [][3]string{{"POST", "/token", credentials}, {"POST", "/token/refresh", refresh}, {"DELETE", "/token", refresh}} {
+		w := s.send(request[0], request[1], request[2])
+		require.Equal(t, http.StatusServiceUnavailable, w.Code)
+		require.NotContains(t, w.Body.String(), "eyJ")
+		require.NotContains(t, w.Body.String(), errDown.Error(), "which is for the observer")
+		require.ErrorIs(t, s.events[len(s.events)-1].Err, errDown)
+		require.ErrorIs(t, s.events[len(s.events)-1].Err, authmw.ErrUnavailable)
+	}
+	s.store.down = false
+	require.Equal(t, 200, s.send("POST", "/token/refresh", refresh).Code)
+}
+
+func TestOtherPathsAndMethods(t *testing.T) {
+	s := newService(t)
+	for _, row := range []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"GET", "/token", 405, "DELETE, POST"},
+		{"DELETE", "/token/refresh", 405, "POST"},
+		{"GET", "/token/2fa", 405, "POST"},
+		{"POST", "/tokens", 404, ""},
+		{"POST", "/xtoken", 404, ""},
+		{"POST", "/", 404, ""},
+		{"POST", "/token/other", 404, ""},
+	} {
+		w := s.send(row.method, row.path, credentials)
+		require.Equal(t, row.status, w.Code, row.path)
+		require.Equal(t, row.allow, w.Header().Get("Allow"))
+	}
+	require.Empty(t, s.events)
+
+	i, err := issuer.New([]byte(authmwtest.Secret), issuer.NewMemoryStore())
+	require.NoError(t, err)
+	without, err := session.New(i, func(context.Context, string, string) (session.User, error) { return session.User{}, io.EOF })
+	require.NoError(t, err)
+	w := httptest.NewRecorder()
+	without.ServeHTTP(w, httptest.NewRequest("POST", "/token/2fa", nil))
+	require.Equal(t, 404, w.Code)
+}
+
+func TestNewReportsEverythingAtOnce(t *testing.T) {
+	_, err := session.New(nil, nil, nil, session.WithSecondFactor(nil), session.WithObserver(nil))
+	for _, part := range []string{"the issuer is nil", "the login function is nil", "an option is nil", "second factor is nil", "observer is nil"} {
+		require.ErrorContains(t, err, part)
+	}
+}
+
+// FuzzBody sends any body: it is answered, and never with tokens unless it is the one that has a right to them.
+func FuzzBody(f *testing.F) {
+	f.Add(credentials)
+	f.Add(`{"email":"a","password":"abc\ud800"}`)
+	f.Add(`{"email":{"a":[1,{}]}}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		w := newService(t).send("POST", "/token", body)
+		var answer struct{ Code *int }
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer))
+		var sent struct{ Email, Password string }
+		good := json.Unmarshal([]byte(body), &sent) == nil && sent.Password == "Passw0rd!"
+		if *answer.Code == 0 {
+			require.True(t, good)
+		}
+	})
+}
