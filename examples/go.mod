@@ -7,10 +7,12 @@ require (
 	github.com/authmw/authmw/adapters/echo v0.1.0
 	github.com/authmw/authmw/adapters/echov5 v0.1.0
 	github.com/authmw/authmw/adapters/gin v0.1.0
+	github.com/authmw/authmw/issuer/redisstore v0.1.0
 	github.com/gin-gonic/gin v1.12.0
 	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/labstack/echo/v4 v4.16.0
 	github.com/labstack/echo/v5 v5.4.4
+	github.com/redis/go-redis/v9 v9.22.0
 	github.com/stretchr/testify v1.12.1
 )
 
@@ -18,6 +20,7 @@ require (
 	github.com/bytedance/gopkg v0.1.3 // indirect
 	github.com/bytedance/sonic v1.15.0 // indirect
 	github.com/bytedance/sonic/loader v0.5.0 // indirect
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/cloudwego/base64x v0.1.6 // indirect
 	github.com/gabriel-vasile/mimetype v1.4.12 // indirect
 	github.com/gin-contrib/sse v1.1.0 // indirect
@@ -42,6 +45,7 @@ require (
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
 	github.com/valyala/fasttemplate v1.2.2 // indirect
 	go.mongodb.org/mongo-driver/v2 v2.5.0 // indirect
+	go.uber.org/atomic v1.11.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/arch v0.22.0 // indirect
 	golang.org/x/crypto v0.54.0 // indirect
@@ -56,4 +60,5 @@ replace (
 	github.com/authmw/authmw/adapters/echo => ../adapters/echo
 	github.com/authmw/authmw/adapters/echov5 => ../adapters/echov5
 	github.com/authmw/authmw/adapters/gin => ../adapters/gin
+	github.com/authmw/authmw/issuer/redisstore => ../issuer/redisstore
 )

@@ -1,6 +1,7 @@
 package examples_test
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"regexp"
@@ -16,6 +17,8 @@ import (
 	authgin "github.com/authmw/authmw/adapters/gin"
 	authhttp "github.com/authmw/authmw/adapters/nethttp"
 	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/issuer"
+	"github.com/authmw/authmw/session"
 )
 
 // firstPage has the code of README.md, line by line, so that it compiles.
@@ -47,6 +50,19 @@ func inAnyHandler(r *http.Request) bool {
 	return ok && claims.Subject != ""
 }
 
+func loggingIn(secret []byte, mux *http.ServeMux, login session.LoginFunc) error {
+	i, err := issuer.New(secret, issuer.NewMemoryStore())
+	if err != nil {
+		return err
+	}
+	sessions, err := session.New(i, login)
+	if err != nil {
+		return err
+	}
+	mux.Handle("/api/v4/session/", sessions)
+	return nil
+}
+
 func testsOfYourOwnServer(t *testing.T) string {
 	token := authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"Files.Read"}})
 	return token
@@ -57,13 +73,16 @@ func TestREADME(t *testing.T) {
 	require.NoError(t, firstPage([]byte(authmwtest.Secret), http.NotFoundHandler(), http.NotFoundHandler(), http.NotFoundHandler()))
 	require.False(t, inAnyHandler(&http.Request{}))
 	require.NotEmpty(t, testsOfYourOwnServer(t))
+	require.NoError(t, loggingIn([]byte(authmwtest.Secret), http.NewServeMux(), func(context.Context, string, string) (session.User, error) {
+		return session.User{}, session.ErrInvalidCredentials
+	}))
 
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	source, err := os.ReadFile("readme_test.go")
 	require.NoError(t, err)
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	require.Len(t, blocks, 3)
+	require.Len(t, blocks, 4)
 	for _, block := range blocks {
 		for line := range strings.Lines(block[1]) {
 			code, _, _ := strings.Cut(line, "//")

@@ -358,10 +358,10 @@ func TestRevocationsOutliveTheirTokens(t *testing.T) {
 func TestGrantsThatAreNone(t *testing.T) {
 	i, _ := rotating(t)
 	for _, grant := range []issuer.Grant{
-		{}, {Subject: strings.Repeat("x", 256)}, {Subject: "a\x00"}, {Subject: "a\xff"}, {Subject: "a", ClientID: "\xff"}, {Subject: "a", Scopes: []string{"\xff"}},
+		{}, {Subject: strings.Repeat("x", 256)}, {Subject: "a\x00"}, {Subject: "a\xff"}, {Subject: "a", ClientID: "\xff"}, {Subject: "a", Scopes: []string{"\xff"}}, {Subject: "a", ClientID: "c", Scopes: make([]string, 3000)},
 	} {
 		_, err := i.Issue(t.Context(), grant)
-		require.Error(t, err, "%q", grant)
+		require.Error(t, err, "%.100q", grant)
 		require.NotErrorIs(t, err, authmw.ErrUnavailable)
 	}
 }

@@ -69,6 +69,9 @@ func (i *Issuer) pair(t refreshToken, now time.Time) (Pair, error) {
 	if err = errors.Join(err, errRefresh); err != nil {
 		return Pair{}, err
 	}
+	if len(p.RefreshToken) > maxTokenSize { // which has all that the access token has
+		return Pair{}, errGrantSize
+	}
 	return p, nil
 }
 
@@ -80,14 +83,14 @@ func (i *Issuer) sign(c claims) (string, error) {
 const maxTokenSize = 8 << 10
 
 var (
-	errSize   = errors.New("longer than 8 KiB")
-	errFamily = errors.New("root_token_id is not a UUID")
+	errGrantSize = errors.New("issuer: the grant makes a token of more than 8 KiB")
+	errFamily    = errors.New("root_token_id is not a UUID")
 )
 
 // parse returns what a refresh token says, if it was signed here, is valid now and of the right type.
 func (i *Issuer) parse(token string) (*refreshToken, error) {
 	if len(token) > maxTokenSize {
-		return nil, refused(&compact.Error{Kind: compact.Malformed, Reason: errSize.Error()})
+		return nil, refused(&compact.Error{Kind: compact.Malformed, Reason: "longer than 8 KiB"})
 	}
 	var parsed compact.Claims
 	if err := i.verifier.Verify(token, compact.Expect{TokenType: RefreshToken, Now: i.now}, &parsed); err != nil {

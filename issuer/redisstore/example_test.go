@@ -1,0 +1,37 @@
+package redisstore_test
+
+import (
+	"log"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/authmw/authmw/issuer"
+	"github.com/authmw/authmw/issuer/redisstore"
+)
+
+var secret = []byte("a secret of at least thirty-two bytes")
+
+func ExampleNew() {
+	client := redis.NewClient(&redis.Options{
+		Addr:                  "127.0.0.1:6379",
+		ContextTimeoutEnabled: true,
+		ReadTimeout:           time.Second,
+		MaxRetries:            1,
+	})
+	i, err := issuer.New(secret, redisstore.New(client))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = i
+}
+
+// Who signs out of Cloudreve cannot refresh here any more, and the other way round.
+func ExampleNewCloudreve() {
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379"}) // the one in Cloudreve's conf.ini
+	i, err := issuer.NewCloudreveCompatible(secret, redisstore.NewCloudreve(client))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = i
+}
