@@ -13,8 +13,8 @@ import (
 	"github.com/authmw/authmw/internal/uuid"
 )
 
-// RefreshToken is the token_type of a refresh token.
-const RefreshToken = "refresh"
+// refreshType is the token_type of a refresh token.
+const refreshType = "refresh"
 
 // Pair is an access token and the refresh token for its successor. Its JSON is the token object of Cloudreve's API. A
 // token expires at the whole second of its exp, which is its time here without the fraction.
@@ -59,7 +59,7 @@ func (i *Issuer) pair(t refreshToken, now time.Time) (Pair, error) {
 	access.NotBefore = jwt.NewNumericDate(now)
 	refresh := access
 	access.ExpiresAt = jwt.NewNumericDate(p.AccessExpires)
-	refresh.TokenType = RefreshToken
+	refresh.TokenType = refreshType
 	refresh.ID = t.id
 	refresh.ExpiresAt = jwt.NewNumericDate(p.RefreshExpires)
 	refresh.StateHash, refresh.RootTokenID = t.state, t.root
@@ -93,7 +93,7 @@ func (i *Issuer) parse(token string) (*refreshToken, error) {
 		return nil, refused(&compact.Error{Kind: compact.Malformed, Reason: "longer than 8 KiB"})
 	}
 	var parsed compact.Claims
-	if err := i.verifier.Verify(token, compact.Expect{TokenType: RefreshToken, Now: i.now}, &parsed); err != nil {
+	if err := i.verifier.Verify(token, compact.Expect{TokenType: refreshType, Now: i.now}, &parsed); err != nil {
 		return nil, refused(err)
 	}
 	// The members that are left are known to occur once and to be strings.
