@@ -153,7 +153,7 @@ type handler struct {
 
 // ServeHTTP serves the requests that the package's comment lists, and denies all others with 404 and 405.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := strings.TrimSuffix(r.URL.Path, "/")
+	path := r.URL.Path
 	switch {
 	case strings.HasSuffix(path, "/token/refresh"):
 		h.serve(w, r, methods{http.MethodPost: {Refresh, h.serveRefresh}})

@@ -463,6 +463,7 @@ func TestOtherPathsAndMethods(t *testing.T) {
 		{"DELETE", "/token/refresh", 405, "POST"},
 		{"GET", "/token/2fa", 405, "POST"},
 		{"POST", "/tokens", 404, ""},
+		{"POST", "/token/", 404, ""},
 		{"POST", "/xtoken", 404, ""},
 		{"POST", "/", 404, ""},
 		{"POST", "/token/other", 404, ""},
