@@ -22,7 +22,7 @@ import (
 // Server is what [TestAdapter] asks an adapter's own test to build.
 type Server struct {
 	Routes []Route
-	// Router, if not nil, is a further middleware aaround the router as a whole.
+	// Router, if not nil, is a further middleware around the router as a whole.
 	Router *Middleware
 }
 

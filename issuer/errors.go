@@ -8,9 +8,9 @@ import (
 	"github.com/authmw/authmw/internal/compact"
 )
 
-// ErrInvalidGrant is matched by every error about a refresh token that will never work again (RFC 6749 section 5.2:
-// "invalid, expired, revoked …"). Its sender has to log in again. The text of the errors is for the server's own eyes;
-// it never holds a part of the token.
+// ErrInvalidGrant is matched by every error about a refresh token that does not work (RFC 6749 section 5.2: invalid_grant,
+// for a token that "is invalid, expired, revoked …"). Its sender has to log in again. It is not about a Grant. The text of
+// the errors is for the server's own eyes; it never holds a part of the token.
 var ErrInvalidGrant = errors.New("issuer: the refresh token is not accepted")
 
 // The reasons for which a refresh token that is good in itself is not accepted.
@@ -24,6 +24,8 @@ var (
 	// ErrStateChanged: the function set by WithStateHash returns something else than when the token was issued.
 	ErrStateChanged = fmt.Errorf("%w: the state of its user changed", ErrInvalidGrant)
 )
+
+var errNotBuilt = errors.New("the issuer was not made by New")
 
 // unavailable returns an error of a store or of the application, unless it says that the token is not accepted.
 func unavailable(err error) error {

@@ -6,12 +6,14 @@
 //	pair, err = i.Refresh(ctx, pair.RefreshToken)             // when the access token expires
 //	err = i.Revoke(ctx, pair.RefreshToken)                    // at sign-out
 //
-// There are two ways to refresh. New's rotates (RFC 9700 section 4.14.2): each refresh token works once, and a second
-// use ends the login that it stems from, since one of its two users is a thief. NewCloudreveCompatible's is Cloudreve's
-// own: refresh tokens work until they expire or are revoked. In both, all tokens that stem from one login are a family,
-// with Cloudreve's root_token_id as its name.
+// There are two ways to refresh. New's rotates (RFC 9700 section 4.14.2): each refresh token works once, but for a short
+// grace window for a client that lost the answer, and a second use ends the login that it stems from, since one of its
+// two users is a thief. NewCloudreveCompatible's is Cloudreve's own: refresh tokens work until they expire or are revoked.
+// In both, all tokens that stem from one login are a family, with Cloudreve's root_token_id as its name.
 //
-// Access tokens are not revocable: they work until they expire, see authmw.WithClaimsCheck for what can be done.
+// Each refresh starts the lifetime of the refresh token anew: a login that is used lives on. Revoke ends one login; what
+// ends all of a user's is another state hash, see WithStateHash. Access tokens are not revocable: they work until they
+// expire, see authmw.WithClaimsCheck for what can be done.
 package issuer
 
 import (
@@ -30,12 +32,13 @@ import (
 // The lifetimes and the grace window that New and NewCloudreveCompatible start from. The lifetimes are those that
 // Cloudreve sets up a new site with.
 const (
-	DefaultAccessTTL  = 3600 * time.Second
-	DefaultRefreshTTL = 1209600 * time.Second
+	DefaultAccessTTL  = time.Hour
+	DefaultRefreshTTL = 14 * 24 * time.Hour
 	DefaultGrace      = 10 * time.Second
 )
 
-// Grant is what a login grants: tokens for whom, and through which OAuth client to do what.
+// Grant is what a login grants: tokens for whom, and through which OAuth client to do what. All of it is UTF-8, and no
+// more than makes a token of 8 KiB.
 type Grant struct {
 	// Subject becomes sub. It has 1 to 255 bytes and no control characters.
 	Subject string
@@ -57,7 +60,8 @@ func (g Grant) validate() error {
 	return nil
 }
 
-// Issuer issues, renews and revokes pairs of tokens. It is safe for concurrent use.
+// Issuer issues, renews and revokes pairs of tokens. Make one with New or NewCloudreveCompatible; a nil or zero one fails
+// with authmw.ErrUnavailable. It is safe for concurrent use.
 type Issuer struct {
 	secret   []byte
 	verifier *compact.Verifier
@@ -86,7 +90,7 @@ type Option func(*config)
 type config struct {
 	Issuer
 	previous [][]byte
-	grace    time.Duration
+	grace    *time.Duration
 	onReuse  func(context.Context, Grant)
 	errs     []error
 }
@@ -95,12 +99,12 @@ func (c *config) invalid(format string, args ...any) {
 	c.errs = append(c.errs, fmt.Errorf("issuer: "+format, args...))
 }
 
-// WithTTL sets for how long access and refresh tokens are valid, at least a second each.
+// WithTTL sets for how long access and refresh tokens are valid, at least a second each. Neither has to be the longer.
 func WithTTL(access, refresh time.Duration) Option {
 	return func(c *config) { c.setTTL(&c.ttl, access, refresh) }
 }
 
-// WithClientTTL sets what WithTTL does for the tokens of one OAuth client.
+// WithClientTTL sets what WithTTL does for the tokens of one OAuth client, whose ID is not empty.
 func WithClientTTL(clientID string, access, refresh time.Duration) Option {
 	return func(c *config) {
 		if clientID == "" {
@@ -123,7 +127,8 @@ func (c *config) setTTL(t *ttl, access, refresh time.Duration) {
 }
 
 // WithPreviousSecrets also accepts refresh tokens signed with secrets that are no longer the current one. What is issued
-// is signed with the current one.
+// is signed with the current one. Keep them for as long as refresh tokens live; a Validator needs its own, see
+// authmw.WithPreviousSecrets, for as long as access tokens do.
 func WithPreviousSecrets(secrets ...[]byte) Option {
 	return func(c *config) { c.previous = append(c.previous, secrets...) }
 }
@@ -147,18 +152,20 @@ func WithStateHash(state func(ctx context.Context, grant Grant) ([]byte, error))
 
 // WithGrace sets for how long after its first use New's refresh tokens may be used again, for a client that lost the
 // answer or asks twice at once: within grace it gets the same pair once more, unless the new refresh token was used
-// already. It is DefaultGrace unless set. Without grace, two requests of one client at the same time look like a theft.
+// already, which ends the family as any other second use. It is between 0 and a minute, and DefaultGrace unless set.
+// Without grace, two requests of one client at the same time look like a theft.
 func WithGrace(grace time.Duration) Option {
 	return func(c *config) {
 		if grace < 0 || grace > time.Minute {
 			c.invalid("a grace window of %v is not between 0 and a minute", grace)
 		}
-		c.grace = grace
+		c.grace = &grace
 	}
 }
 
 // WithReuseObserver sets a function that is told of every second use of a refresh token, which ended the family: a theft,
-// or a client that keeps its tokens badly. New's Issuer alone calls it. The context is that of the Refresh.
+// or a client that keeps its tokens badly. It is told once for a family, whose tokens are all refused from then on. It
+// must be safe for concurrent use; the Refresh waits for it, and its context is the Refresh's.
 func WithReuseObserver(observe func(ctx context.Context, grant Grant)) Option {
 	return func(c *config) {
 		if observe == nil {
@@ -188,7 +195,11 @@ func New(secret []byte, store Store, options ...Option) (*Issuer, error) {
 		if store == nil {
 			c.invalid("the store is nil")
 		}
-		return &rotating{store: store, grace: c.grace, onReuse: c.onReuse}
+		grace := DefaultGrace
+		if c.grace != nil {
+			grace = *c.grace
+		}
+		return &rotating{store: store, grace: grace, onReuse: c.onReuse}
 	})
 }
 
@@ -203,6 +214,9 @@ func NewCloudreveCompatible(secret []byte, revocations Revocations, options ...O
 		if revocations == nil {
 			c.invalid("the revocations are nil")
 		}
+		if c.grace != nil || c.onReuse != nil {
+			c.invalid("a second use is none where refresh tokens work as often as one likes: WithGrace and WithReuseObserver are for New")
+		}
 		return &compatible{revocations}
 	})
 }
@@ -210,7 +224,6 @@ func NewCloudreveCompatible(secret []byte, revocations Revocations, options ...O
 func build(secret []byte, options []Option, way func(*config) families) (*Issuer, error) {
 	c := config{
 		Issuer: Issuer{now: time.Now, newID: uuid.New, ttl: ttl{DefaultAccessTTL, DefaultRefreshTTL}},
-		grace:  DefaultGrace,
 	}
 	for _, option := range options {
 		if option == nil {
@@ -239,8 +252,12 @@ func (i *Issuer) String() string { return "issuer.Issuer" }
 func (i *Issuer) GoString() string { return i.String() }
 
 // Issue returns the first pair of a new family, for someone who has just logged in. An error that matches
-// authmw.ErrUnavailable means that the store or the state function failed; any other that the grant is not one.
+// authmw.ErrUnavailable means that the store or the state function failed, one that matches ErrInvalidGrant that the
+// state function refused, and any other that grant breaks a limit of Grant's.
 func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
+	if i == nil || i.families == nil {
+		return Pair{}, unavailable(errNotBuilt)
+	}
 	if err := grant.validate(); err != nil {
 		return Pair{}, err
 	}
@@ -260,7 +277,7 @@ func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
 // ErrInvalidGrant, for which the client has to log in again: among them ErrReused, ErrRevoked and ErrStateChanged, and
 // the sentinels of package authmw for a token that is malformed, forged, expired or of the wrong type. An error that
 // matches authmw.ErrUnavailable means that the store or the state function failed; the client should try again later.
-// No error says anything about a token that was not signed here.
+// Of a token that was not signed here, no error says more than that.
 func (i *Issuer) Refresh(ctx context.Context, token string) (Pair, error) {
 	t, err := i.parse(token)
 	if err != nil {
@@ -282,9 +299,10 @@ func (i *Issuer) Refresh(ctx context.Context, token string) (Pair, error) {
 	return i.pair(*t, at)
 }
 
-// Revoke ends the family of a refresh token: none of its refresh tokens works any more. Access tokens do until they
-// expire. It does not matter whether the token was used already, and revoking twice is no error. Errors are as for
-// Refresh, in particular for a token that has expired.
+// Revoke ends the family of a refresh token: it is deleted from New's Store, or added to NewCloudreveCompatible's
+// Revocations. None of its refresh tokens works any more; access tokens do until they expire. It does not matter whether
+// the token was used already, and revoking twice is no error. Errors are as for Refresh, in particular for a token that
+// has expired, whose owner may take it that the login is over.
 func (i *Issuer) Revoke(ctx context.Context, token string) error {
 	t, err := i.parse(token)
 	if err != nil {

@@ -373,8 +373,21 @@ func TestNewReportsEverythingAtOnce(t *testing.T) {
 		"grace window of -1ns", "state function is nil", "observer is nil", "clock is nil", "an option is nil"} {
 		require.ErrorContains(t, err, part)
 	}
-	_, err = issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), nil)
-	require.ErrorContains(t, err, "the revocations are nil")
+	for _, option := range []issuer.Option{issuer.WithGrace(0), issuer.WithReuseObserver(func(context.Context, issuer.Grant) {})} {
+		_, err = issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), nil, option)
+		require.ErrorContains(t, err, "the revocations are nil")
+		require.ErrorContains(t, err, "are for New")
+	}
+}
+
+func TestUnbuiltIssuer(t *testing.T) {
+	for _, i := range []*issuer.Issuer{nil, {}} {
+		_, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+		require.ErrorIs(t, err, authmw.ErrUnavailable)
+		_, err = i.Refresh(t.Context(), "token")
+		require.ErrorIs(t, err, authmw.ErrUnavailable)
+		require.ErrorIs(t, i.Revoke(t.Context(), "token"), authmw.ErrUnavailable)
+	}
 }
 
 // TestNothingPrintsSecretsOrTokens has the ways in which Go prints a value.

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// MaxFamilies is how many families, and how many revocations, a MemoryStore holds: some 500 MB of them.
+// MaxFamilies is how many families a MemoryStore holds at the most, and how many revocations. A full one takes some 500 MB
+// for each.
 const MaxFamilies = 1_000_000
 
 // ErrStoreFull: a MemoryStore holds MaxFamilies and none has expired. Nothing that is live is dropped for something new.

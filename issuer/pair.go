@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -25,8 +26,10 @@ type Pair struct {
 	RefreshExpires time.Time `json:"refresh_expires"`
 }
 
-// String names no token.
-func (p Pair) String() string { return "issuer.Pair" }
+// String tells when the tokens expire and not what they are.
+func (p Pair) String() string {
+	return fmt.Sprintf("issuer.Pair(access until %s, refresh until %s)", p.AccessExpires.Format(time.RFC3339), p.RefreshExpires.Format(time.RFC3339))
+}
 
 // GoString returns what String does.
 func (p Pair) GoString() string { return p.String() }
@@ -89,6 +92,9 @@ var (
 
 // parse returns what a refresh token says, if it was signed here, is valid now and of the right type.
 func (i *Issuer) parse(token string) (*refreshToken, error) {
+	if i == nil || i.families == nil {
+		return nil, unavailable(errNotBuilt)
+	}
 	if len(token) > maxTokenSize {
 		return nil, refused(&compact.Error{Kind: compact.Malformed, Reason: "longer than 8 KiB"})
 	}

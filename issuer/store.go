@@ -15,9 +15,10 @@ import (
 // nothing. A call that failed may or may not have taken effect.
 //
 // Times are the Issuer's; a store needs no clock of its own. It MAY forget a family once Expires is past and MUST NOT
-// before. Identifiers are hashes of 43 characters: a store MUST keep no more than it is given.
+// before. Identifiers are hashes, 43 characters of base64url: nothing here is a token, and a store needs to keep nothing
+// that it is not given. Package authmwtest has a test for stores, TestStore.
 type Store interface {
-	// Create adds a family. IDs never repeat.
+	// Create adds a family. IDs never repeat: that there is one already SHOULD be an error.
 	Create(ctx context.Context, family Family) error
 
 	// Rotate decides on the use of a token. In one step, it MUST
@@ -26,8 +27,10 @@ type Store interface {
 	//     in place of what was there, and return Rotated;
 	//   - if From is the one before and To the token, and Now is before the GraceUntil that was kept, or is the very Now
 	//     that was kept (the same call once more, after its answer was lost on the way), change nothing and return
-	//     Repeated and the Now that was kept, to the nanosecond;
+	//     Repeated and, as at, the Now that was kept, to the nanosecond (which a timestamp in SQL may round: keep its
+	//     UnixNano);
 	//   - otherwise delete the family and return Reused.
+	// What at is with the other outcomes does not matter.
 	Rotate(ctx context.Context, rotation Rotation) (outcome Outcome, at time.Time, err error)
 
 	// Delete removes a family. That there is none is no error.
@@ -36,17 +39,17 @@ type Store interface {
 
 // Family is a family at its beginning.
 type Family struct {
-	ID      string    // which family
-	Token   string    // its first refresh token
+	ID      string    // the hash of its name
+	Token   string    // that of the ID of its first refresh token
 	Now     time.Time // when it begins
 	Expires time.Time // when that token does
 }
 
 // Rotation is the use of a refresh token.
 type Rotation struct {
-	Family     string    // of which family
-	From       string    // the token that is used
-	To         string    // the token that is to follow it
+	Family     string    // of which family: the hash of its name
+	From       string    // the token that is used: the hash of its ID
+	To         string    // the token that is to follow it, likewise
 	Now        time.Time // when it is used
 	GraceUntil time.Time // until when it may be used again for the same answer
 	Expires    time.Time // when the token To expires
@@ -57,7 +60,7 @@ type Outcome int
 
 // The outcomes. The zero Outcome is none of them.
 const (
-	Rotated  Outcome = iota + 1 // the token was the family's: the next one is
+	Rotated  Outcome = iota + 1 // From was the family's token, To is now
 	Repeated                    // it was used before, by someone who may have lost the answer
 	Reused                      // it was used before: the family is gone
 	Unknown                     // there is no such family, or not any more

@@ -1,21 +1,59 @@
 // Package session is an HTTP handler for logging in, refreshing and signing out, in the wire format of Cloudreve v4 or
 // in a plain one:
 //
-//	POST   …/token          {"email": …, "password": …}    a pair of tokens, or a question for a second factor
-//	POST   …/token/2fa      {"otp": …, "session_id": …}    a pair of tokens
+//	POST   …/token          {"email": …, "password": …}    a user and a pair of tokens, or a question for a second factor
+//	POST   …/token/2fa      {"otp": …, "session_id": …}    a user and a pair of tokens
 //	POST   …/token/refresh  {"refresh_token": …}           the next pair
 //	DELETE …/token          {"refresh_token": …}           its login is over
 //
-// Only the end of the path counts, so it can be mounted anywhere under any router; Cloudreve has it at
-// /api/v4/session/token:
+// # Mounting
+//
+// Only the end of the path counts, without a slash after it, so the handler can be mounted anywhere under any router, with
+// or without a prefix stripped. Cloudreve has it at /api/v4/session/token:
 //
 //	mux.Handle("/api/v4/session/", handler)
 //	e.Any("/api/v4/session/*", echo.WrapHandler(handler))
 //	r.Any("/api/v4/session/*path", gin.WrapH(handler))
 //
-// It belongs outside of any middleware of authmw: who logs in has no access token, who refreshes an expired one.
+// Where other routes stand beside it that such a pattern would conflict with, give it each of its own: POST and DELETE
+// …/token, POST …/token/refresh, POST …/token/2fa.
 //
-// It does not limit how often one may try. Put a rate limit before it, or into the LoginFunc.
+// It belongs outside of any middleware of authmw: whoever logs in has no access token yet, and whoever refreshes has an
+// expired one. A CORS middleware belongs outside of it. It does not limit how often one may try: do so by account in the
+// LoginFunc, and by address in a middleware.
+//
+// # Requests
+//
+// The body is a JSON object of at most 16 KiB with the members above, all of them strings, and no others. Content-Type
+// must be application/json, which no page of another site can make a browser send unasked. A sign-out with a refresh token
+// that has expired, or whose login is over, is denied as invalid_grant or done; either way, the client is signed out.
+//
+// # Answers
+//
+// In Cloudreve's style, which is the default, HTTP status is 200 unless the server is at fault, and the outcome in the
+// body:
+//
+//	login    {"code":0,"data":{"user":…,"token":{"access_token":…,"refresh_token":…,"access_expires":…,"refresh_expires":…}},"msg":""}
+//	refresh  {"code":0,"data":{"access_token":…,"refresh_token":…,"access_expires":…,"refresh_expires":…},"msg":""}
+//	sign-out {"code":0,"data":"","msg":""}
+//	denied   {"code":40020,"msg":"Failed to issue token pair","correlation_id":…}
+//
+// In the plain style, a login and a refresh are answered by what is data there, a sign-out by status 204, and errors by
+// application/problem+json with a code. Times are RFC 3339, with nanoseconds.
+//
+//	error                        Cloudreve's code          plain
+//	ErrInvalidCredentials        40080                     401 invalid_credentials
+//	ErrBlocked                   40017                     403 blocked
+//	ErrNotActivated              40018                     403 not_activated
+//	SecondFactorRequired         203, session_id as data   401 second_factor_required, with session_id
+//	ErrInvalidOTP                40022                     401 invalid_otp
+//	ErrUnknownLogin              404                       404 unknown_login
+//	issuer.ErrInvalidGrant       40020                     400 invalid_grant
+//	the request's form           40001                     400, 413 or 415 invalid_request
+//	the application's mistakes   50001 with status 500     500 server_error
+//	anything else                50001 with status 503     503 unavailable, and Retry-After
+//
+// Other paths are 404 and other methods 405, as plain text in both styles.
 package session
 
 import (
@@ -26,6 +64,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/issuer"
 )
 
@@ -37,12 +76,15 @@ type User struct {
 	Profile any
 }
 
-// LoginFunc checks an e-mail address and a password, which has 4 to 128 characters. It returns
+// LoginFunc checks an e-mail address, of which nothing is known but that it has 1 to 254 characters, and a password of 4
+// to 128 characters (not bytes: bcrypt takes 72 of those). It returns
 //   - ErrInvalidCredentials if there is no such user or it is not their password. It should take the same time for both:
 //     compare against some hash even if there is no user;
 //   - ErrBlocked or ErrNotActivated for a user who must not log in, once the password was found right;
 //   - a *SecondFactorRequired if there is a second step;
 //   - any other error if it cannot tell at the moment, which is answered with status 503.
+//
+// A user that the issuer's state function refuses, see issuer.WithStateHash, counts as blocked.
 type LoginFunc func(ctx context.Context, email, password string) (User, error)
 
 // SecondFactorFunc checks a one-time password for the login that SessionID of a SecondFactorRequired named. It returns
@@ -73,26 +115,27 @@ type Action string
 
 // The actions.
 const (
-	Login        Action = "login"
-	SecondFactor Action = "second factor"
-	Refresh      Action = "refresh"
-	SignOut      Action = "sign-out"
+	ActionLogin        Action = "login"
+	ActionSecondFactor Action = "second factor"
+	ActionRefresh      Action = "refresh"
+	ActionSignOut      Action = "sign-out"
 )
 
 // Event is one answered request.
 type Event struct {
 	Request *http.Request // whose body was read
 	Action  Action
-	// Err is nil or why the request was denied: one of this package's errors, one of package issuer's, one about the form
-	// of the request, or whatever a function of the application's returned.
+	// Err is nil if tokens were issued or a login ended, and otherwise why not: one of this package's errors, among them
+	// *SecondFactorRequired, one of package issuer's, one about the form of the request, or whatever a function of the
+	// application's returned.
 	Err error
 }
 
 // An Option changes a default of New.
 type Option func(*handler)
 
-// WithSecondFactor sets what checks the second step of a login. Without it, …/token/2fa does not exist, and a LoginFunc
-// that asks for one fails.
+// WithSecondFactor sets what checks the second step of a login. Without it, …/token/2fa does not exist, and for a LoginFunc
+// to ask for one is a mistake, answered with status 500.
 func WithSecondFactor(check SecondFactorFunc) Option {
 	return func(h *handler) {
 		if check == nil {
@@ -103,14 +146,14 @@ func WithSecondFactor(check SecondFactorFunc) Option {
 }
 
 // WithPlainStyle answers as HTTP APIs do in place of as Cloudreve does: with status codes, bodies without an envelope,
-// 204 for a sign-out, and errors as application/problem+json (RFC 9457). Of a token that is refused it says
-// invalid_grant, as RFC 6749 section 5.2 does.
+// and errors as application/problem+json (RFC 9457), which is what package authmw answers by default. Its counterpart
+// there is authmw.WithRenderer(authmw.CloudreveEnvelope).
 func WithPlainStyle() Option {
 	return func(h *handler) { h.style = plain{} }
 }
 
-// WithObserver sets a function that is told of every request, once it is decided, for logs and metrics. It must be safe
-// for concurrent use.
+// WithObserver sets a function that is told of every request for one of the actions, once it is decided, for logs and
+// metrics. It must be safe for concurrent use; the answer waits for it.
 func WithObserver(observe func(Event)) Option {
 	return func(h *handler) {
 		if observe == nil {
@@ -156,11 +199,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	switch {
 	case strings.HasSuffix(path, "/token/refresh"):
-		h.serve(w, r, methods{http.MethodPost: {Refresh, h.serveRefresh}})
+		h.serve(w, r, methods{http.MethodPost: {ActionRefresh, h.serveRefresh}})
 	case strings.HasSuffix(path, "/token/2fa") && h.secondFactor != nil:
-		h.serve(w, r, methods{http.MethodPost: {SecondFactor, h.serveSecondFactor}})
+		h.serve(w, r, methods{http.MethodPost: {ActionSecondFactor, h.serveSecondFactor}})
 	case strings.HasSuffix(path, "/token"):
-		h.serve(w, r, methods{http.MethodPost: {Login, h.serveLogin}, http.MethodDelete: {SignOut, h.serveSignOut}})
+		h.serve(w, r, methods{http.MethodPost: {ActionLogin, h.serveLogin}, http.MethodDelete: {ActionSignOut, h.serveSignOut}})
 	default:
 		http.NotFound(w, r)
 	}
@@ -218,6 +261,9 @@ func (h *handler) serveSecondFactor(r *http.Request) (result, error) {
 }
 
 func (h *handler) issue(r *http.Request, user User, err error) (result, error) {
+	if h.secondFactor == nil && errors.As(err, new(*SecondFactorRequired)) {
+		return result{}, mistake{errors.New("session: a second factor is required, but there is no WithSecondFactor")}
+	}
 	if err != nil {
 		return result{}, err
 	}
@@ -225,14 +271,19 @@ func (h *handler) issue(r *http.Request, user User, err error) (result, error) {
 	if user.Profile != nil {
 		// Before anything is issued that nobody would be given.
 		if profile, err = json.Marshal(user.Profile); err != nil {
-			return result{}, fmt.Errorf("session: the user's profile: %w", err)
+			return result{}, mistake{fmt.Errorf("session: the user's profile: %w", err)}
 		}
 	}
-	pair, err := h.issuer.Issue(r.Context(), user.Grant)
-	if err != nil {
+	switch pair, err := h.issuer.Issue(r.Context(), user.Grant); {
+	case err == nil:
+		return result{user: profile, token: &pair}, nil
+	case errors.Is(err, issuer.ErrInvalidGrant):
+		return result{}, fmt.Errorf("%w: %w", ErrBlocked, err)
+	case errors.Is(err, authmw.ErrUnavailable):
 		return result{}, err
+	default:
+		return result{}, mistake{err}
 	}
-	return result{user: profile, token: &pair}, nil
 }
 
 func (h *handler) serveRefresh(r *http.Request) (result, error) {
@@ -259,6 +310,11 @@ func readToken(r *http.Request) (token string, err error) {
 	return token, readBody(r, field{name: "refresh_token", label: "RefreshToken", value: &token, most: maxBody})
 }
 
+// mistake is an error of the application's: trying again later would be no use.
+type mistake struct{ error }
+
+func (m mistake) Unwrap() error { return m.error }
+
 // failure is how an error is answered, in either style.
 type failure struct {
 	status        int
@@ -271,6 +327,8 @@ type failure struct {
 func failureOf(err error) failure {
 	var bad *requestError
 	switch {
+	case errors.As(err, new(mistake)):
+		return failure{http.StatusInternalServerError, "server_error", "The server made a mistake.", 50001, "Internal error"}
 	case errors.As(err, &bad):
 		return failure{bad.status, "invalid_request", bad.message, 40001, bad.message}
 	case errors.As(err, new(*SecondFactorRequired)):

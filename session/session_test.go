@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -189,7 +188,12 @@ type service struct {
 
 func newService(t *testing.T, options ...session.Option) *service {
 	s := &service{store: &downStore{Store: issuer.NewMemoryStore()}}
-	i, err := issuer.New([]byte(authmwtest.Secret), s.store)
+	i, err := issuer.New([]byte(authmwtest.Secret), s.store, issuer.WithStateHash(func(_ context.Context, grant issuer.Grant) ([]byte, error) {
+		if grant.Subject == "banned" {
+			return nil, issuer.ErrInvalidGrant
+		}
+		return []byte("state"), nil
+	}))
 	require.NoError(t, err)
 	login := func(_ context.Context, email, password string) (session.User, error) {
 		switch {
@@ -203,6 +207,10 @@ func newService(t *testing.T, options ...session.Option) *service {
 			return session.User{}, session.ErrBlocked
 		case email == "inactive@example.com":
 			return session.User{}, session.ErrNotActivated
+		case email == "nobody@example.org":
+			return session.User{}, nil
+		case email == "banned@example.com":
+			return session.User{Grant: issuer.Grant{Subject: "banned"}}, nil
 		case email == "careful@example.com":
 			return session.User{}, &session.SecondFactorRequired{SessionID: "the login"}
 		}
@@ -269,8 +277,12 @@ func TestAnswers(t *testing.T) {
 			400, `{"title":"Bad Request","status":400,"detail":"OTP cannot be empty","code":"invalid_request"}`},
 		{"user database down", "POST", "/token", of("down@example.com", "Passw0rd!"), nil, `503 {"code":50001,"msg":"Sessions cannot be handled at the moment","correlation_id":"ID"}`,
 			503, `{"title":"Service Unavailable","status":503,"detail":"Sessions cannot be handled at the moment.","code":"unavailable"}`},
-		{"profile that is no JSON", "POST", "/token", of("odd@example.com", "Passw0rd!"), nil, `503 {"code":50001,"msg":"Sessions cannot be handled at the moment","correlation_id":"ID"}`,
-			503, `{"title":"Service Unavailable","status":503,"detail":"Sessions cannot be handled at the moment.","code":"unavailable"}`},
+		{"profile that is no JSON", "POST", "/token", of("odd@example.com", "Passw0rd!"), nil, `500 {"code":50001,"msg":"Internal error","correlation_id":"ID"}`,
+			500, `{"title":"Internal Server Error","status":500,"detail":"The server made a mistake.","code":"server_error"}`},
+		{"user without a subject", "POST", "/token", of("nobody@example.org", "Passw0rd!"), nil, `500 {"code":50001,"msg":"Internal error","correlation_id":"ID"}`,
+			500, `{"title":"Internal Server Error","status":500,"detail":"The server made a mistake.","code":"server_error"}`},
+		{"user whom the state function refuses", "POST", "/token", of("banned@example.com", "Passw0rd!"), nil, `{"code":40017,"msg":"This account has been blocked","correlation_id":"ID"}`,
+			403, `{"title":"Forbidden","status":403,"detail":"This account is blocked.","code":"blocked"}`},
 		{"refresh with garbage", "POST", "/token/refresh", `{"refresh_token":"garbage"}`, nil, `{"code":40020,"msg":"Failed to issue token pair","correlation_id":"ID"}`,
 			400, `{"title":"Bad Request","status":400,"detail":"The refresh token is not accepted.","code":"invalid_grant"}`},
 		{"sign-out with garbage", "DELETE", "/token", `{"refresh_token":"garbage"}`, nil, `{"code":40020,"msg":"Failed to parse token","correlation_id":"ID"}`,
@@ -282,8 +294,8 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			wantStatus, want := http.StatusOK, row.cloudreve
-			if rest, found := strings.CutPrefix(want, "503 "); found {
-				wantStatus, want = http.StatusServiceUnavailable, rest
+			if rest, found := strings.CutPrefix(want, fmt.Sprint(row.status)+" "); found {
+				wantStatus, want = row.status, rest
 			}
 			w := newService(t).send(row.method, row.path, row.body, row.header...)
 			require.Equal(t, wantStatus, w.Code)
@@ -425,7 +437,7 @@ func TestLife(t *testing.T) {
 				for _, event := range s.events {
 					require.NotNil(t, event.Request)
 				}
-				require.Equal(t, []session.Action{session.Login, session.Refresh, session.SignOut, session.Refresh, session.SecondFactor},
+				require.Equal(t, []session.Action{session.ActionLogin, session.ActionRefresh, session.ActionSignOut, session.ActionRefresh, session.ActionSecondFactor},
 					[]session.Action{s.events[0].Action, s.events[1].Action, s.events[2].Action, s.events[3].Action, s.events[4].Action})
 				require.ErrorIs(t, s.events[3].Err, issuer.ErrRevoked)
 			})
@@ -476,11 +488,15 @@ func TestOtherPathsAndMethods(t *testing.T) {
 
 	i, err := issuer.New([]byte(authmwtest.Secret), issuer.NewMemoryStore())
 	require.NoError(t, err)
-	without, err := session.New(i, func(context.Context, string, string) (session.User, error) { return session.User{}, io.EOF })
+	without, err := session.New(i, func(context.Context, string, string) (session.User, error) {
+		return session.User{}, &session.SecondFactorRequired{SessionID: "the login"}
+	})
 	require.NoError(t, err)
-	w := httptest.NewRecorder()
-	without.ServeHTTP(w, httptest.NewRequest("POST", "/token/2fa", nil))
-	require.Equal(t, 404, w.Code)
+	s = &service{Handler: without}
+	require.Equal(t, 404, s.send("POST", "/token/2fa", `{"otp":"123456","session_id":"the login"}`).Code)
+	w := s.send("POST", "/token", credentials)
+	require.Equal(t, 500, w.Code, "nobody is asked a question that cannot be answered")
+	require.NotContains(t, w.Body.String(), "the login")
 }
 
 func TestNewReportsEverythingAtOnce(t *testing.T) {

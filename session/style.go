@@ -50,9 +50,9 @@ func (c cloudreve) answer(w http.ResponseWriter, action Action, r result) {
 		Msg  string `json:"msg"`
 	}
 	switch action {
-	case SignOut:
+	case ActionSignOut:
 		c.write(w, http.StatusOK, envelope{Data: ""})
-	case Refresh:
+	case ActionRefresh:
 		c.write(w, http.StatusOK, envelope{Data: r.token})
 	default:
 		c.write(w, http.StatusOK, envelope{Data: login{r.user, r.token}})
@@ -74,10 +74,10 @@ func (c cloudreve) deny(w http.ResponseWriter, r *http.Request, action Action, f
 	case errors.As(err, new(*requestError)):
 		// Cloudreve gives no correlation ID to what it could not read.
 	default:
-		if action == SignOut && errors.Is(err, issuer.ErrInvalidGrant) {
+		if action == ActionSignOut && errors.Is(err, issuer.ErrInvalidGrant) {
 			envelope.Msg = "Failed to parse token"
 		}
-		if f.status == http.StatusServiceUnavailable {
+		if f.status >= http.StatusInternalServerError {
 			status = f.status
 		}
 		var ok bool
@@ -96,10 +96,10 @@ const noStore = "no-store"
 
 func (plain) answer(w http.ResponseWriter, action Action, r result) {
 	switch action {
-	case SignOut:
+	case ActionSignOut:
 		w.Header().Set("Cache-Control", noStore)
 		w.WriteHeader(http.StatusNoContent)
-	case Refresh:
+	case ActionRefresh:
 		write(w, http.StatusOK, "application/json", noStore, r.token)
 	default:
 		write(w, http.StatusOK, "application/json", noStore, login{r.user, r.token})

@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -80,19 +81,26 @@ func run(port int, redisURL string, selftest bool) error {
 		return nil
 	}
 
-	fmt.Printf(`# log in; the answer has an access and a refresh token
-curl -H 'Content-Type: application/json' -d '{"email":"%s","password":"%s"}' %[3]s/session/token
+	fmt.Print(strings.NewReplacer("$BASE", base, "$EMAIL", demoEmail, "$PASSWORD", demoPassword).Replace(`# None, and Optional without a token
+curl $BASE/ping
+curl $BASE/share
 
-# use the access token
-curl -i -H "Authorization: Bearer $ACCESS" %[3]s/files
+# log in, and keep the two tokens
+json='Content-Type: application/json'
+tokens() { sed -E 's/.*"access_token":"([^"]*)","refresh_token":"([^"]*)".*/ACCESS=\1 REFRESH=\2/'; }
+eval "$(curl -s -H "$json" -d '{"email":"$EMAIL","password":"$PASSWORD"}' $BASE/session/token | tokens)"
 
-# when it has expired
-curl -H 'Content-Type: application/json' -d "{\"refresh_token\":\"$REFRESH\"}" %[3]s/session/token/refresh
+# Required
+curl -H "Authorization: Bearer $ACCESS" $BASE/files
+
+# when the access token has expired, and again whenever it has
+eval "$(curl -s -H "$json" -d "{\"refresh_token\":\"$REFRESH\"}" $BASE/session/token/refresh | tokens)"
 
 # sign out
-curl -X DELETE -H 'Content-Type: application/json' -d "{\"refresh_token\":\"$REFRESH\"}" %[3]s/session/token
+curl -w '\n' -X DELETE -H "$json" -d "{\"refresh_token\":\"$REFRESH\"}" $BASE/session/token
 
-`, demoEmail, demoPassword, base)
+Ctrl-C ends the server.
+`))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	select {

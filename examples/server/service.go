@@ -32,7 +32,7 @@ func newService(secret []byte, store issuer.Store, logger *slog.Logger) (http.Ha
 	}
 	sessions, err := session.New(i, users.login, session.WithObserver(func(e session.Event) {
 		if e.Err != nil {
-			logger.Info("denied", "action", e.Action, "err", e.Err)
+			logger.Info("not done", "action", e.Action, "err", e.Err)
 		}
 	}))
 	if err != nil {

@@ -1,11 +1,15 @@
 // Package redisstore keeps the families of package issuer in Redis or Valkey, alone or as a cluster, for servers that run
 // as several processes.
 //
-//	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379", ContextTimeoutEnabled: true})
+//	client := redis.NewClient(&redis.Options{
+//		Addr: "127.0.0.1:6379", DialTimeout: time.Second, ReadTimeout: time.Second, MaxRetries: 1, ContextTimeoutEnabled: true,
+//	})
 //	i, err := issuer.New(secret, redisstore.New(client))
 //
 // What it keeps lives exactly as long as it means something, so that it never grows past the live families. Identifiers
-// are kept as hashes. Each operation is one command or script on one key, and so atomic, and in a cluster in one slot.
+// are kept as hashes. Each operation is one command or script on one key, and so atomic, and in a cluster in one slot. Keys
+// begin with "authmw:", Cloudreve's with "jwt_revoke_"; the commands are EVALSHA, EVAL, DEL and EXISTS, and in the scripts
+// EXISTS, HSET, HMGET, PEXPIRE, PTTL, SET and DEL. Redis 4 or later has them all.
 //
 // A server that hangs is an error only once the client gives up: set its timeouts (DialTimeout, ReadTimeout, MaxRetries)
 // to what a user may be made to wait, and ContextTimeoutEnabled for the deadline of a request's context to count.
@@ -33,8 +37,9 @@ type Store struct{ client redis.UniversalClient }
 
 // New returns a Store that works through client, which the caller configures and closes.
 //
-// With a volatile Redis, New's families are gone after a restart of it, and users log in again. But what
-// NewCloudreveCompatible's Issuer revoked works again then: for that, let Redis persist (appendonly yes).
+// What Redis loses, by a restart without persistence, by evicting keys or by a failover to a replica that lags behind, is
+// lost: then New's families are over, and users log in again. But what NewCloudreveCompatible's Issuer revoked works again:
+// for that, let Redis persist (appendonly yes) and evict nothing (maxmemory-policy noeviction).
 func New(client redis.UniversalClient) *Store { return &Store{client} }
 
 func familyKey(id string) string { return prefix + "family:" + id }

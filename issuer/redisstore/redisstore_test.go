@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/gob"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -65,16 +67,14 @@ func TestRevocations(t *testing.T) {
 }
 
 func TestCloudreve(t *testing.T) {
-	client := connect(t)
+	client := startRedis(t).client(t, nil)
 	authmwtest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.NewCloudreve(client) })
 }
 
 // TestCloudreveValue holds what is written against what a real Cloudreve wrote, and against how it reads.
 func TestCloudreveValue(t *testing.T) {
-	client := connect(t)
+	client := startRedis(t).client(t, nil)
 	const id, key = "0c9b9247-266d-4c2f-bbcf-1f59ea6b313b", "jwt_revoke_0c9b9247-266d-4c2f-bbcf-1f59ea6b313b"
-	require.NoError(t, client.Del(t.Context(), key).Err())
-	t.Cleanup(func() { client.Del(context.WithoutCancel(t.Context()), key) })
 	store := redisstore.NewCloudreve(client)
 	now := time.Now()
 	require.NoError(t, store.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: now, Until: now.Add(1209610 * time.Second)}))
@@ -94,9 +94,9 @@ func TestCloudreveValue(t *testing.T) {
 	require.True(t, revoked, "what Cloudreve would take for no revocation")
 }
 
-// TestSignOutOfCloudreve shares a Redis with a Cloudreve: a value that it wrote ends our refreshing.
+// TestSignOutOfCloudreve shares a Redis with a Cloudreve: what it wrote ends our refreshing, as what we wrote does.
 func TestSignOutOfCloudreve(t *testing.T) {
-	client := connect(t)
+	client := startRedis(t).client(t, nil)
 	i, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), redisstore.NewCloudreve(client))
 	require.NoError(t, err)
 	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
@@ -104,6 +104,20 @@ func TestSignOutOfCloudreve(t *testing.T) {
 	_, err = i.Refresh(t.Context(), pair.RefreshToken)
 	require.NoError(t, err)
 	require.NoError(t, i.Revoke(t.Context(), pair.RefreshToken))
+	_, err = i.Refresh(t.Context(), pair.RefreshToken)
+	require.ErrorIs(t, err, issuer.ErrRevoked)
+
+	pair, err = i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	require.NoError(t, err)
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(pair.RefreshToken, ".")[1])
+	require.NoError(t, err)
+	var claims struct {
+		RootTokenID string `json:"root_token_id"`
+	}
+	require.NoError(t, json.Unmarshal(payload, &claims))
+	value, err := hex.DecodeString("1b7f030101046974656d01ff80000101010556616c756501100000000dff800104626f6f6c0202000100")
+	require.NoError(t, err)
+	require.NoError(t, client.SetEx(t.Context(), "jwt_revoke_"+claims.RootTokenID, value, 1209610*time.Second).Err())
 	_, err = i.Refresh(t.Context(), pair.RefreshToken)
 	require.ErrorIs(t, err, issuer.ErrRevoked)
 }
@@ -143,7 +157,7 @@ func (r *roundTrips) add(cmds ...redis.Cmder) {
 // TestRoundTrips counts them, with the script known to the server and, the first time, not. It also looks at what the
 // server gets to see.
 func TestRoundTrips(t *testing.T) {
-	client := connect(t)
+	client := startRedis(t).client(t, nil)
 	count := new(roundTrips)
 	client.AddHook(count)
 	trips := func(do func()) int {
@@ -469,7 +483,7 @@ func TestTwoProcesses(t *testing.T) {
 	client := connect(t)
 	for name, grace := range map[string]time.Duration{"with grace": time.Minute, "without": 0} {
 		t.Run(name, func(t *testing.T) {
-			i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(client), issuer.WithGrace(grace))
+			i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(client), issuer.WithGrace(grace), issuer.WithTTL(time.Minute, time.Hour))
 			require.NoError(t, err)
 			first, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
 			require.NoError(t, err)
@@ -521,7 +535,7 @@ func TestTwoProcesses(t *testing.T) {
 func refreshAtOnce(t *testing.T, token string) {
 	grace, err := time.ParseDuration(os.Getenv("AUTHMW_TEST_GRACE"))
 	require.NoError(t, err)
-	i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(connect(t)), issuer.WithGrace(grace))
+	i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(connect(t)), issuer.WithGrace(grace), issuer.WithTTL(time.Minute, time.Hour))
 	require.NoError(t, err)
 	answers := make([]string, 100)
 	var wg sync.WaitGroup
