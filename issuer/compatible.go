@@ -3,17 +3,23 @@ package issuer
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"time"
 )
 
 // compatible has refresh tokens work until they expire or their family is revoked, as in Cloudreve.
 type compatible struct{ revocations Revocations }
 
-func (c *compatible) begin(context.Context, string, time.Time, time.Time) (string, error) {
-	return "", nil
-}
+func (c *compatible) firstID() string { return "" }
 
-func (c *compatible) renew(ctx context.Context, t *refreshToken, now, _ time.Time) (string, time.Time, error) {
+func (c *compatible) begin(context.Context, refreshToken, time.Time, time.Time) error { return nil }
+
+var errRotating = errors.New("jti: a token that works once")
+
+func (c *compatible) renew(ctx context.Context, t refreshToken, now, _ time.Time) (string, time.Time, error) {
+	if t.id != "" {
+		return "", time.Time{}, refused(errRotating)
+	}
 	switch revoked, err := c.revocations.Revoked(ctx, t.root); {
 	case err != nil:
 		return "", time.Time{}, err
@@ -29,8 +35,8 @@ const revocationMargin = 10 * time.Second
 
 // end revokes until the last refresh token that could have been issued by now expires. Cloudreve does so for its
 // default lifetime alone, after which a client's refresh tokens, which live longer, work again.
-func (c *compatible) end(ctx context.Context, root string, now, expires time.Time) error {
-	return c.revocations.Revoke(ctx, Revocation{RootTokenID: root, Now: now, Until: expires.Add(revocationMargin)})
+func (c *compatible) end(ctx context.Context, t refreshToken, now, expires time.Time) error {
+	return c.revocations.Revoke(ctx, Revocation{RootTokenID: t.root, Now: now, Until: expires.Add(revocationMargin)})
 }
 
 // CloudreveStateHash returns the state_hash that Cloudreve gives a user's refresh tokens, for use in WithStateHash:

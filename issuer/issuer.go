@@ -21,8 +21,11 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/internal/compact"
@@ -34,7 +37,7 @@ import (
 const (
 	DefaultAccessTTL  = time.Hour
 	DefaultRefreshTTL = 14 * 24 * time.Hour
-	DefaultGrace      = 10 * time.Second
+	DefaultGrace      = 30 * time.Second
 )
 
 // Grant is what a login grants: tokens for whom, and through which OAuth client to do what. All of it is UTF-8, and no
@@ -63,7 +66,7 @@ func (g Grant) validate() error {
 // Issuer issues, renews and revokes pairs of tokens. Make one with New or NewCloudreveCompatible; a nil or zero one fails
 // with authmw.ErrUnavailable. It is safe for concurrent use.
 type Issuer struct {
-	secret   []byte
+	sign     func(claims) (string, error) // in which the secret is out of sight of whatever prints an Issuer
 	verifier *compact.Verifier
 	families families
 	now      func() time.Time
@@ -77,11 +80,12 @@ type ttl struct{ access, refresh time.Duration }
 
 // families is one of the two ways to refresh. expires is when the refresh token of a pair issued now does.
 type families interface {
-	// begin returns the jti of a new family's first refresh token, if it is to have one.
-	begin(ctx context.Context, root string, now, expires time.Time) (id string, err error)
+	// firstID returns the jti of a new family's first refresh token, if it is to have one.
+	firstID() string
+	begin(ctx context.Context, t refreshToken, now, expires time.Time) error
 	// renew decides on the use of a refresh token. It returns the jti of the one that follows, and as of when.
-	renew(ctx context.Context, t *refreshToken, now, expires time.Time) (id string, at time.Time, err error)
-	end(ctx context.Context, root string, now, expires time.Time) error
+	renew(ctx context.Context, t refreshToken, now, expires time.Time) (id string, at time.Time, err error)
+	end(ctx context.Context, t refreshToken, now, expires time.Time) error
 }
 
 // An Option changes a default. New and NewCloudreveCompatible report invalid arguments.
@@ -99,7 +103,11 @@ func (c *config) invalid(format string, args ...any) {
 	c.errs = append(c.errs, fmt.Errorf("issuer: "+format, args...))
 }
 
-// WithTTL sets for how long access and refresh tokens are valid, at least a second each. Neither has to be the longer.
+// maxTTL keeps the arithmetic of times far from its limits.
+const maxTTL = 10 * 365 * 24 * time.Hour
+
+// WithTTL sets for how long access and refresh tokens are valid, between a second and ten years each. Neither has to be
+// the longer.
 func WithTTL(access, refresh time.Duration) Option {
 	return func(c *config) { c.setTTL(&c.ttl, access, refresh) }
 }
@@ -120,8 +128,8 @@ func WithClientTTL(clientID string, access, refresh time.Duration) Option {
 }
 
 func (c *config) setTTL(t *ttl, access, refresh time.Duration) {
-	if access < time.Second || refresh < time.Second {
-		c.invalid("lifetimes of %v and %v: each must be a second or more", access, refresh)
+	if min(access, refresh) < time.Second || max(access, refresh) > maxTTL {
+		c.invalid("lifetimes of %v and %v: each must be between a second and ten years", access, refresh)
 	}
 	*t = ttl{access, refresh}
 }
@@ -163,9 +171,10 @@ func WithGrace(grace time.Duration) Option {
 	}
 }
 
-// WithReuseObserver sets a function that is told of every second use of a refresh token, which ended the family: a theft,
-// or a client that keeps its tokens badly. It is told once for a family, whose tokens are all refused from then on. It
-// must be safe for concurrent use; the Refresh waits for it, and its context is the Refresh's.
+// WithReuseObserver sets a function that is told of a second use of a refresh token, which ended the family: a theft, or a
+// client that keeps its tokens badly. It is told once for a family, whose tokens are all refused from then on, and not at
+// all if the store's answer was lost on the way. It must be safe for concurrent use; the Refresh waits for it, and its
+// context is the Refresh's.
 func WithReuseObserver(observe func(ctx context.Context, grant Grant)) Option {
 	return func(c *config) {
 		if observe == nil {
@@ -187,7 +196,8 @@ func WithClock(now func() time.Time) Option {
 
 // New returns an Issuer whose refresh tokens work once. It signs with secret, of authmw.MinSecretSize bytes or more, of
 // which it keeps a copy. Its access tokens are Cloudreve's to the byte; its refresh tokens have one member more, jti,
-// which Cloudreve ignores. It does not accept refresh tokens that Cloudreve issued: those are in no store.
+// which Cloudreve ignores: whoever has the same secret and does not rotate, such as a Cloudreve, would renew them without
+// asking the store. It does not accept refresh tokens that Cloudreve issued: those are in no store.
 //
 // The error tells everything that is wrong with the arguments at once.
 func New(secret []byte, store Store, options ...Option) (*Issuer, error) {
@@ -205,7 +215,9 @@ func New(secret []byte, store Store, options ...Option) (*Issuer, error) {
 
 // NewCloudreveCompatible returns an Issuer that does as Cloudreve does, to the byte: refresh tokens work as often as one
 // likes until they expire, and Revoke ends all that stem from the same login. It also accepts those that Cloudreve itself
-// issued with the same secret, provided that WithStateHash computes what Cloudreve does.
+// issued with the same secret, provided that WithStateHash computes what Cloudreve does, and none that New's Issuer did.
+// Let the lifetimes be no shorter than those of whoever else issues tokens with the secret: a family is revoked for as
+// long as a refresh token issued here lives, and as the one that Revoke was given does.
 //
 // A refresh token that was stolen stays good for the thief until someone signs out. Prefer New unless Cloudreve's own
 // tokens are to be renewed.
@@ -239,7 +251,10 @@ func build(secret []byte, options []Option, way func(*config) families) (*Issuer
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
 	}
-	c.secret = append([]byte(nil), secret...)
+	secret = append([]byte(nil), secret...)
+	c.sign = func(claims claims) (string, error) {
+		return jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(secret)
+	}
 	c.verifier = compact.NewVerifier(append([][]byte{secret}, c.previous...)...)
 	i := c.Issuer
 	return &i, nil
@@ -265,18 +280,24 @@ func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
-	t := refreshToken{grant: grant, state: state, root: i.newID()}
+	t := refreshToken{grant: grant, state: state, root: i.newID(), id: i.families.firstID()}
 	now := i.now()
-	if t.id, err = i.families.begin(ctx, t.root, now, now.Add(i.lifetimes(grant).refresh)); err != nil {
+	pair, err := i.pair(t, now)
+	if err != nil {
+		return Pair{}, err
+	}
+	if err := i.families.begin(ctx, t, now, now.Add(i.lifetimes(grant).refresh)); err != nil {
 		return Pair{}, unavailable(err)
 	}
-	return i.pair(t, now)
+	return pair, nil
 }
 
 // Refresh returns the pair that follows a refresh token. Anything wrong with the token is an error that matches
 // ErrInvalidGrant, for which the client has to log in again: among them ErrReused, ErrRevoked and ErrStateChanged, and
 // the sentinels of package authmw for a token that is malformed, forged, expired or of the wrong type. An error that
-// matches authmw.ErrUnavailable means that the store or the state function failed; the client should try again later.
+// matches authmw.ErrUnavailable means that the store or the state function failed; the client should try again, and soon:
+// the store may have done its work and only its answer been lost, and then the token works again for as long as the grace
+// window is, see WithGrace.
 // Of a token that was not signed here, no error says more than that.
 func (i *Issuer) Refresh(ctx context.Context, token string) (Pair, error) {
 	t, err := i.parse(token)
@@ -296,7 +317,7 @@ func (i *Issuer) Refresh(ctx context.Context, token string) (Pair, error) {
 		return Pair{}, unavailable(err)
 	}
 	t.id = id
-	return i.pair(*t, at)
+	return i.pair(t, at)
 }
 
 // Revoke ends the family of a refresh token: it is deleted from New's Store, or added to NewCloudreveCompatible's
@@ -309,7 +330,11 @@ func (i *Issuer) Revoke(ctx context.Context, token string) error {
 		return err
 	}
 	now := i.now()
-	if err := i.families.end(ctx, t.root, now, now.Add(i.lifetimes(t.grant).refresh)); err != nil {
+	expires := now.Add(i.lifetimes(t.grant).refresh)
+	if t.expires.After(expires) { // issued by another who gives more time, or before the lifetime was cut
+		expires = t.expires
+	}
+	if err := i.families.end(ctx, t, now, expires); err != nil {
 		return unavailable(err)
 	}
 	return nil
@@ -326,6 +351,7 @@ func (i *Issuer) stateOf(ctx context.Context, g Grant) ([]byte, error) {
 	if i.state == nil {
 		return nil, nil
 	}
+	g.Scopes = slices.Clone(g.Scopes) // what the function does to them is not to be signed
 	state, err := i.state(ctx, g)
 	if err != nil {
 		return nil, unavailable(err)

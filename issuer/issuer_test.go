@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -142,6 +143,7 @@ func TestAccessTokensAreAccepted(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, grant, issuer.Grant{Subject: claims.Subject, ClientID: claims.ClientID, Scopes: claims.Scopes})
 		require.Equal(t, claims.ExpiresAt, pair.AccessExpires.Truncate(time.Second))
+		require.Empty(t, payloadOf(t, pair.AccessToken).JTI, "Cloudreve's access tokens have none")
 		_, err = v.Verify(t.Context(), pair.RefreshToken)
 		require.ErrorIs(t, err, authmw.ErrWrongTokenType)
 		for _, token := range []string{pair.AccessToken, pair.RefreshToken} {
@@ -194,7 +196,7 @@ func TestRefusedTokens(t *testing.T) {
 	now := time.Date(2026, 11, 23, 10, 49, 49, 0, time.UTC)
 	const root = "d2ceee9a-9a54-4be7-bf92-904c7d17d80a"
 	sign := func(secret string, change func(jwt.MapClaims)) string {
-		claims := jwt.MapClaims{"token_type": "refresh", "sub": "wGH0", "exp": now.Unix() + 60, "nbf": now.Unix(), "root_token_id": root, "jti": "a"}
+		claims := jwt.MapClaims{"token_type": "refresh", "sub": "wGH0", "exp": now.Unix() + 60, "nbf": now.Unix(), "root_token_id": root}
 		change(claims)
 		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(secret))
 		require.NoError(t, err)
@@ -219,7 +221,7 @@ func TestRefusedTokens(t *testing.T) {
 		{"forged", sign(strings.Repeat("guess", 8), func(jwt.MapClaims) {}), authmw.ErrInvalidSignature},
 		{"expired and forged", sign(strings.Repeat("guess", 8), func(c jwt.MapClaims) { c["exp"] = 1 }), authmw.ErrInvalidSignature},
 		{"expired now", with("exp", now.Unix()), authmw.ErrTokenExpired},
-		{"from the future", with("nbf", now.Unix()+1), authmw.ErrTokenNotYetValid},
+		{"from the future", with("nbf", now.Unix()+61), authmw.ErrTokenNotYetValid},
 		{"access token", with("token_type", "access"), authmw.ErrWrongTokenType},
 		{"no sub", with("sub", ""), authmw.ErrInvalidClaims},
 		{"no family", with("root_token_id", ""), authmw.ErrInvalidClaims},
@@ -243,10 +245,14 @@ func TestRefusedTokens(t *testing.T) {
 			}
 		})
 	}
-	_, err = rotating.Refresh(t.Context(), with("x", 1))
+	_, err = rotating.Refresh(t.Context(), with("jti", "a"))
 	require.ErrorIs(t, err, issuer.ErrRevoked, "good in itself, but in no store")
-	_, err = rotating.Refresh(t.Context(), with("jti", ""))
+	_, err = rotating.Refresh(t.Context(), with("x", 1))
 	require.ErrorIs(t, err, authmw.ErrInvalidClaims, "Cloudreve's own have no jti")
+	_, err = compatible.Refresh(t.Context(), with("jti", "a"))
+	require.ErrorIs(t, err, authmw.ErrInvalidClaims, "a token that works once is nothing for an issuer that does not count")
+	_, err = compatible.Refresh(t.Context(), with("nbf", now.Unix()+60))
+	require.NoError(t, err, "from a server whose clock is ahead")
 	pair, err := compatible.Refresh(t.Context(), with("root_token_id", strings.ToUpper(root)))
 	require.NoError(t, err)
 	require.NoError(t, compatible.Revoke(t.Context(), with("x", 1)))
@@ -258,8 +264,14 @@ func TestRefusedTokens(t *testing.T) {
 
 func TestStateHash(t *testing.T) {
 	password, failure := "first", error(nil)
-	state := issuer.WithStateHash(func(_ context.Context, g issuer.Grant) ([]byte, error) {
+	type contextKey struct{}
+	ctx := context.WithValue(t.Context(), contextKey{}, 1)
+	state := issuer.WithStateHash(func(ctx context.Context, g issuer.Grant) ([]byte, error) {
 		require.Equal(t, "wGH0", g.Subject)
+		require.Equal(t, 1, ctx.Value(contextKey{}))
+		for n := range g.Scopes {
+			g.Scopes[n] = "Admin.Write"
+		}
 		return issuer.CloudreveStateHash("admin@example.com", password, "site"), failure
 	})
 	store := issuer.NewMemoryStore()
@@ -269,30 +281,39 @@ func TestStateHash(t *testing.T) {
 	require.NoError(t, err)
 	for _, i := range []*issuer.Issuer{first, second} {
 		password, failure = "first", nil
-		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+		scopes := []string{"openid"}
+		pair, err := i.Issue(ctx, issuer.Grant{Subject: "wGH0", ClientID: "c", Scopes: scopes})
 		require.NoError(t, err)
+		require.Equal(t, []string{"openid"}, scopes)
+		require.Equal(t, scopes, payloadOf(t, pair.AccessToken).Scopes, "what the function does to them is not signed")
 
 		password = "second"
-		_, err = i.Refresh(t.Context(), pair.RefreshToken)
+		_, err = i.Refresh(ctx, pair.RefreshToken)
 		require.ErrorIs(t, err, issuer.ErrStateChanged)
 		require.ErrorIs(t, err, issuer.ErrInvalidGrant)
 
 		password, failure = "first", errors.New("no database")
-		_, err = i.Refresh(t.Context(), pair.RefreshToken)
+		_, err = i.Refresh(ctx, pair.RefreshToken)
 		require.ErrorIs(t, err, authmw.ErrUnavailable)
 		require.ErrorIs(t, err, failure)
 		require.NotErrorIs(t, err, issuer.ErrInvalidGrant)
-		_, err = i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+		_, err = i.Issue(ctx, issuer.Grant{Subject: "wGH0"})
 		require.ErrorIs(t, err, authmw.ErrUnavailable)
 
 		failure = fmt.Errorf("%w: banned", issuer.ErrInvalidGrant)
-		_, err = i.Refresh(t.Context(), pair.RefreshToken)
+		_, err = i.Refresh(ctx, pair.RefreshToken)
 		require.ErrorIs(t, err, failure)
 		require.NotErrorIs(t, err, authmw.ErrUnavailable)
 
 		failure = nil
-		_, err = i.Refresh(t.Context(), pair.RefreshToken)
+		_, err = i.Refresh(ctx, pair.RefreshToken)
 		require.NoError(t, err, "none of it used the token up")
+
+		without, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"token_type": "refresh", "sub": "wGH0", "exp": time.Now().Unix() + 60,
+			"root_token_id": payloadOf(t, pair.RefreshToken).RootTokenID, "jti": payloadOf(t, pair.RefreshToken).JTI}).SignedString([]byte(authmwtest.Secret))
+		require.NoError(t, err)
+		_, err = i.Refresh(ctx, without)
+		require.ErrorIs(t, err, issuer.ErrStateChanged, "a token that tells nothing of its state")
 	}
 }
 
@@ -300,16 +321,19 @@ func TestSecretRotation(t *testing.T) {
 	store, now := issuer.NewMemoryStore(), time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	clock := issuer.WithClock(func() time.Time { return now })
 	const next = "another secret that everybody knows"
-	before, err := issuer.New([]byte(authmwtest.Secret), store, clock)
+	secret := []byte(authmwtest.Secret)
+	before, err := issuer.New(secret, store, clock)
 	require.NoError(t, err)
-	after, err := issuer.New([]byte(next), store, clock, issuer.WithPreviousSecrets([]byte(authmwtest.Secret)))
+	clear(secret) // of which there is a copy
+	after, err := issuer.New([]byte(next), store, clock, issuer.WithPreviousSecrets([]byte(authmwtest.Secret)), issuer.WithTTL(time.Minute, time.Hour))
 	require.NoError(t, err)
 	pair, err := before.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
 	require.NoError(t, err)
-	_, err = before.Refresh(t.Context(), pair.RefreshToken)
+	lost, err := before.Refresh(t.Context(), pair.RefreshToken)
 	require.NoError(t, err)
 	renewed, err := after.Refresh(t.Context(), pair.RefreshToken)
-	require.NoError(t, err, "the answer was lost, and the secret changed meanwhile")
+	require.NoError(t, err, "the answer was lost, and secret and lifetimes changed meanwhile")
+	require.Equal(t, payloadOf(t, lost.RefreshToken).JTI, payloadOf(t, renewed.RefreshToken).JTI, "either may be used")
 	_, err = before.Refresh(t.Context(), renewed.RefreshToken)
 	require.ErrorIs(t, err, authmw.ErrInvalidSignature)
 	_, err = after.Refresh(t.Context(), renewed.RefreshToken)
@@ -332,6 +356,48 @@ func TestLifetimes(t *testing.T) {
 	}
 }
 
+// oddStore answers what no store may, and keeps what it is told.
+type oddStore struct {
+	issuer.Store
+	outcome issuer.Outcome
+	expires []time.Time
+}
+
+func (s *oddStore) Create(ctx context.Context, f issuer.Family) error {
+	s.expires = append(s.expires, f.Expires)
+	return s.Store.Create(ctx, f)
+}
+
+func (s *oddStore) Rotate(ctx context.Context, r issuer.Rotation) (issuer.Outcome, time.Time, error) {
+	s.expires = append(s.expires, r.Expires)
+	if s.outcome != issuer.Rotated {
+		return s.outcome, r.Now, nil
+	}
+	return s.Store.Rotate(ctx, r)
+}
+
+func TestStoresAreToldTheClientsLifetime(t *testing.T) {
+	store := &oddStore{Store: issuer.NewMemoryStore(), outcome: issuer.Rotated}
+	i, err := issuer.New([]byte(authmwtest.Secret), store, issuer.WithClientTTL("desktop", time.Minute, 90*time.Minute))
+	require.NoError(t, err)
+	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: "desktop"})
+	require.NoError(t, err)
+	require.True(t, pair.RefreshExpires.Equal(store.expires[0]))
+	pair, err = i.Refresh(t.Context(), pair.RefreshToken)
+	require.NoError(t, err)
+	require.True(t, pair.RefreshExpires.Equal(store.expires[1]))
+	for _, odd := range []issuer.Outcome{0, 5, -1} {
+		store.outcome = odd
+		_, err = i.Refresh(t.Context(), pair.RefreshToken)
+		require.ErrorIs(t, err, authmw.ErrUnavailable)
+		require.ErrorContains(t, err, odd.String())
+	}
+	families := len(store.expires)
+	_, err = i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: "c", Scopes: make([]string, 3000)})
+	require.Error(t, err)
+	require.Len(t, store.expires, families, "no family for a grant that is none")
+}
+
 // recorded keeps what it is told.
 type recorded struct{ issuer.Revocations }
 
@@ -345,6 +411,11 @@ func (r *recorded) Revoke(_ context.Context, revocation issuer.Revocation) error
 func TestRevocationsOutliveTheirTokens(t *testing.T) {
 	i, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), new(recorded), issuer.WithClientTTL("desktop", time.Minute, 90*time.Minute))
 	require.NoError(t, err)
+	long, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), new(recorded), issuer.WithTTL(time.Minute, 90*24*time.Hour))
+	require.NoError(t, err)
+	pair, err := long.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	require.NoError(t, err)
+	require.Regexp(t, " until (2160h0m[89]|2160h0m10)[.0-9]*s after", i.Revoke(t.Context(), pair.RefreshToken), "as long as a token from elsewhere")
 	for client, lifetime := range map[string]string{"": "336h0m10s", "desktop": "1h30m10s"} {
 		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: client})
 		require.NoError(t, err)
@@ -367,10 +438,10 @@ func TestGrantsThatAreNone(t *testing.T) {
 }
 
 func TestNewReportsEverythingAtOnce(t *testing.T) {
-	_, err := issuer.New([]byte("short"), nil, nil, issuer.WithTTL(0, time.Hour), issuer.WithClientTTL("c", time.Hour, -1), issuer.WithClientTTL("", time.Hour, time.Hour), issuer.WithGrace(-1),
+	_, err := issuer.New([]byte("short"), nil, nil, issuer.WithTTL(0, time.Hour), issuer.WithClientTTL("c", time.Hour, -1), issuer.WithClientTTL("", time.Hour, time.Hour), issuer.WithGrace(time.Hour), issuer.WithTTL(time.Hour, 1<<62),
 		issuer.WithStateHash(nil), issuer.WithReuseObserver(nil), issuer.WithClock(nil), issuer.WithPreviousSecrets([]byte("short too")))
-	for _, part := range []string{"the store is nil", "the secret has 5 bytes", "previous secret 1 has 9 bytes", "0s and 1h0m0s", "1h0m0s and -1ns", "a client without an ID",
-		"grace window of -1ns", "state function is nil", "observer is nil", "clock is nil", "an option is nil"} {
+	for _, part := range []string{"the store is nil", "the secret has 5 bytes", "previous secret 1 has 9 bytes", "0s and 1h0m0s", "1h0m0s and -1ns", "1h0m0s and 1281023h53m38.427387904s", "a client without an ID",
+		"grace window of 1h0m0s", "each must be between a second and ten years", "state function is nil", "observer is nil", "clock is nil", "an option is nil"} {
 		require.ErrorContains(t, err, part)
 	}
 	for _, option := range []issuer.Option{issuer.WithGrace(0), issuer.WithReuseObserver(func(context.Context, issuer.Grant) {})} {
@@ -395,9 +466,12 @@ func TestNothingPrintsSecretsOrTokens(t *testing.T) {
 	i, _ := rotating(t)
 	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
 	require.NoError(t, err)
-	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
-		printed := fmt.Sprintf(format+format+format, i, pair, &pair)
-		for _, hidden := range []string{authmwtest.Secret, pair.AccessToken, pair.RefreshToken, fmt.Sprint([]byte(authmwtest.Secret))[1:40]} {
+	var logged strings.Builder
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("issued", "pair", pair, "pointer", &pair, "issuer", i)
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("issued", "pair", pair, "pointer", &pair, "issuer", i)
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		printed := fmt.Sprintf(format+format+format+format, i, *i, pair, &pair) + logged.String()
+		for _, hidden := range []string{authmwtest.Secret, pair.AccessToken, pair.RefreshToken, fmt.Sprint([]byte(authmwtest.Secret))[1:40], fmt.Sprintf("%x", authmwtest.Secret)} {
 			require.NotContains(t, printed, hidden)
 		}
 	}

@@ -44,7 +44,10 @@ var errExists = errors.New("issuer: the family is there already")
 func (m *MemoryStore) Create(_ context.Context, f Family) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, found := m.families.entries[f.ID]; found {
+	if found, ok := m.families.entries[f.ID]; ok {
+		if found.token == f.Token {
+			return nil
+		}
 		return errExists
 	}
 	return m.families.put(f.ID, family{token: f.Token, exp: f.Expires}, f.Now)
@@ -97,11 +100,12 @@ func (m *MemoryStore) Revoked(_ context.Context, rootTokenID string) (bool, erro
 }
 
 // swept is a map that drops what has expired whenever it has grown to twice what was live the last time, which costs
-// each put a constant.
+// each put a constant, and when it is full, but then no more than once in a second.
 type swept[T any] struct {
 	entries map[string]T
 	expires func(T) time.Time
 	sweepAt int
+	sweptAt time.Time
 }
 
 const firstSweep = 1024
@@ -110,7 +114,8 @@ func (s *swept[T]) put(id string, entry T, now time.Time) error {
 	if s.entries == nil {
 		s.entries, s.sweepAt = map[string]T{}, firstSweep
 	}
-	if len(s.entries) >= s.sweepAt {
+	if full := len(s.entries) >= MaxFamilies; len(s.entries) >= s.sweepAt && !(full && now.Sub(s.sweptAt).Abs() < time.Second) {
+		s.sweptAt = now
 		for id, entry := range s.entries {
 			if now.After(s.expires(entry)) {
 				delete(s.entries, id)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -31,8 +33,11 @@ func (p Pair) String() string {
 	return fmt.Sprintf("issuer.Pair(access until %s, refresh until %s)", p.AccessExpires.Format(time.RFC3339), p.RefreshExpires.Format(time.RFC3339))
 }
 
-// GoString returns what String does.
-func (p Pair) GoString() string { return p.String() }
+// Format writes what String returns, whatever the verb.
+func (p Pair) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, p.String()) }
+
+// LogValue returns what String does: as JSON, a Pair is its tokens.
+func (p Pair) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // claims are those of both tokens, in Cloudreve's order.
 type claims struct {
@@ -46,11 +51,11 @@ type claims struct {
 
 // refreshToken is what a refresh token says.
 type refreshToken struct {
-	grant Grant
-	state []byte
-	root  string // the family's name
-	id    string // jti, which only rotating refresh tokens have
-	next  string // the jti of the token that follows it
+	grant   Grant
+	state   []byte
+	root    string // the family's name
+	id      string // jti, which only rotating refresh tokens have
+	expires time.Time
 }
 
 // pair signs the two tokens that t stands for, as of now.
@@ -78,9 +83,9 @@ func (i *Issuer) pair(t refreshToken, now time.Time) (Pair, error) {
 	return p, nil
 }
 
-func (i *Issuer) sign(c claims) (string, error) {
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString(i.secret)
-}
+// earlyRefresh is by how much an Issuer's clock may be behind that of the one that issued a refresh token. nbf is the
+// second of issue, so without it a clock that is a millisecond behind would have a user log in again.
+const earlyRefresh = time.Minute
 
 // maxTokenSize is what package authmw accepts of access tokens by default.
 const maxTokenSize = 8 << 10
@@ -91,32 +96,32 @@ var (
 )
 
 // parse returns what a refresh token says, if it was signed here, is valid now and of the right type.
-func (i *Issuer) parse(token string) (*refreshToken, error) {
+func (i *Issuer) parse(token string) (t refreshToken, err error) {
 	if i == nil || i.families == nil {
-		return nil, unavailable(errNotBuilt)
+		return t, unavailable(errNotBuilt)
 	}
 	if len(token) > maxTokenSize {
-		return nil, refused(&compact.Error{Kind: compact.Malformed, Reason: "longer than 8 KiB"})
+		return t, refused(&compact.Error{Kind: compact.Malformed, Reason: "longer than 8 KiB"})
 	}
 	var parsed compact.Claims
-	if err := i.verifier.Verify(token, compact.Expect{TokenType: refreshType, Now: i.now}, &parsed); err != nil {
-		return nil, refused(err)
+	if err := i.verifier.Verify(token, compact.Expect{TokenType: refreshType, Now: i.now, Early: earlyRefresh}, &parsed); err != nil {
+		return t, refused(err)
 	}
 	// The members that are left are known to occur once and to be strings.
 	payload, err := base64.RawURLEncoding.DecodeString(parsed.Segment)
 	if err != nil {
-		return nil, refused(err)
+		return t, refused(err)
 	}
 	var c claims
 	if err := json.Unmarshal(payload, &c); err != nil {
-		return nil, refused(err)
+		return t, refused(err)
 	}
 	root, ok := uuid.Canonical(c.RootTokenID)
 	if !ok {
-		return nil, refused(errFamily)
+		return t, refused(errFamily)
 	}
-	return &refreshToken{
+	return refreshToken{
 		grant: Grant{Subject: parsed.Subject, ClientID: parsed.ClientID, Scopes: parsed.Scopes},
-		state: c.StateHash, root: root, id: c.ID, next: successor(token),
+		state: c.StateHash, root: root, id: c.ID, expires: parsed.ExpiresAt,
 	}, nil
 }

@@ -23,24 +23,28 @@ func hashed(id string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// successor returns the jti of the token that follows a refresh token. It is derived from the token, so that whoever
-// asks for its successor a second time is given the same one, whichever process answers and without any store knowing
-// it. It need not be secret: what makes a token is its MAC.
-func successor(token string) string { return hashed("authmw successor " + token)[:22] }
+// successor returns the jti of the token that follows t. It is derived from t's, so that whoever asks for the successor a
+// second time is given the same one, whichever process answers, even one with another secret or other lifetimes, and
+// without any store knowing it. It need not be secret: what makes a token is its MAC.
+func (t refreshToken) successor() string {
+	return hashed("authmw successor " + t.root + " " + t.id)[:22]
+}
 
-func (r *rotating) begin(ctx context.Context, root string, now, expires time.Time) (string, error) {
-	id := rand.Text()
-	return id, r.store.Create(ctx, Family{ID: hashed(root), Token: hashed(id), Now: now, Expires: expires})
+func (r *rotating) firstID() string { return rand.Text() }
+
+func (r *rotating) begin(ctx context.Context, t refreshToken, now, expires time.Time) error {
+	return r.store.Create(ctx, Family{ID: hashed(t.root), Token: hashed(t.id), Now: now, Expires: expires})
 }
 
 var errNoID = errors.New("jti is missing")
 
-func (r *rotating) renew(ctx context.Context, t *refreshToken, now, expires time.Time) (string, time.Time, error) {
+func (r *rotating) renew(ctx context.Context, t refreshToken, now, expires time.Time) (string, time.Time, error) {
 	if t.id == "" {
 		return "", time.Time{}, refused(errNoID)
 	}
+	next := t.successor()
 	outcome, at, err := r.store.Rotate(ctx, Rotation{
-		Family: hashed(t.root), From: hashed(t.id), To: hashed(t.next),
+		Family: hashed(t.root), From: hashed(t.id), To: hashed(next),
 		Now: now, GraceUntil: now.Add(r.grace), Expires: expires,
 	})
 	if err != nil {
@@ -48,9 +52,9 @@ func (r *rotating) renew(ctx context.Context, t *refreshToken, now, expires time
 	}
 	switch outcome {
 	case Rotated:
-		return t.next, now, nil
+		return next, now, nil
 	case Repeated:
-		return t.next, at, nil
+		return next, at, nil
 	case Reused:
 		if r.onReuse != nil {
 			r.onReuse(ctx, t.grant)
@@ -63,6 +67,6 @@ func (r *rotating) renew(ctx context.Context, t *refreshToken, now, expires time
 	}
 }
 
-func (r *rotating) end(ctx context.Context, root string, _, _ time.Time) error {
-	return r.store.Delete(ctx, hashed(root))
+func (r *rotating) end(ctx context.Context, t refreshToken, _, _ time.Time) error {
+	return r.store.Delete(ctx, hashed(t.root))
 }

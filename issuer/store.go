@@ -7,7 +7,8 @@ import (
 )
 
 // Store keeps the live families of New's Issuer: for each, which of its refresh tokens comes next. A family that is not
-// in it does not refresh, so a store that loses its memory makes users log in again and lets nobody in who was out.
+// in it does not refresh, so a store that loses all its memory makes users log in again and lets nobody in who was out.
+// One that goes back to an older state, such as a snapshot, does let in again whoever was put out since.
 //
 // It must be safe for concurrent use, from as many processes as there are Issuers that share it. Each method MUST be
 // atomic: of several calls at once for one family, the outcome is that of some order of them. An error means that the
@@ -18,16 +19,17 @@ import (
 // before. Identifiers are hashes, 43 characters of base64url: nothing here is a token, and a store needs to keep nothing
 // that it is not given. Package authmwtest has a test for stores, TestStore.
 type Store interface {
-	// Create adds a family. IDs never repeat: that there is one already SHOULD be an error.
+	// Create adds a family. IDs never repeat: that there is one already SHOULD be an error, unless it has the same Token (the
+	// same call once more, after its answer was lost on the way).
 	Create(ctx context.Context, family Family) error
 
 	// Rotate decides on the use of a token. In one step, it MUST
 	//   - return Unknown if there is no such family;
 	//   - if From is the family's token, make To the token and From the one before it, keep Now, GraceUntil and Expires
 	//     in place of what was there, and return Rotated;
-	//   - if From is the one before and To the token, and Now is before the GraceUntil that was kept, or is the very Now
-	//     that was kept (the same call once more, after its answer was lost on the way), change nothing and return
-	//     Repeated and, as at, the Now that was kept, to the nanosecond (which a timestamp in SQL may round: keep its
+	//   - if From is the one before and To the token, and Now is before the GraceUntil that was kept, to the microsecond, or
+	//     is the very Now that was kept (the same call once more, after its answer was lost on the way), change nothing and
+	//     return Repeated and, as at, the Now that was kept, to the nanosecond (which a timestamp in SQL may round: keep its
 	//     UnixNano);
 	//   - otherwise delete the family and return Reused.
 	// What at is with the other outcomes does not matter.

@@ -38,12 +38,12 @@ type field struct {
 	least, most int // characters
 }
 
-// readBody reads fields from the JSON object that is r's body. It is stricter than encoding/json alone: nothing unknown,
+// readBody reads fields from the JSON object that is r's body, whose size is limited already. It is stricter than encoding/json alone: nothing unknown,
 // nothing twice, no other letter case, nothing after it, and no text that would have to be mended.
 //
 // It takes application/json and nothing else, which no page of another site can make a browser send unasked.
 func readBody(r *http.Request, fields ...field) error {
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		if errors.As(err, new(*http.MaxBytesError)) {
 			return &requestError{http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d bytes", maxBody)}
@@ -100,8 +100,8 @@ func readObject(body []byte, fields []field) error {
 			return errNoObject
 		}
 		text, ok := value.(string)
-		if !ok || strings.ContainsRune(text, utf8.RuneError) { // which stands for half of a surrogate pair
-			return badRequest("%s must be a string", f.label)
+		if !ok || strings.ContainsRune(text, utf8.RuneError) { // which encoding/json puts for half of a surrogate pair
+			return badRequest("%s must be a string of Unicode characters", f.label)
 		}
 		*f.value = text
 	}

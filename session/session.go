@@ -20,7 +20,7 @@
 //
 // It belongs outside of any middleware of authmw: whoever logs in has no access token yet, and whoever refreshes has an
 // expired one. A CORS middleware belongs outside of it. It does not limit how often one may try: do so by account in the
-// LoginFunc, and by address in a middleware.
+// LoginFunc, and by address in a middleware around the handler, for all paths that end alike.
 //
 // # Requests
 //
@@ -231,6 +231,9 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, by methods) {
 		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 		return
 	}
+	limited := *r
+	limited.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	r = &limited
 	result, err := method.do(r)
 	h.observe(Event{Request: r, Action: method.action, Err: err})
 	if err != nil {

@@ -150,15 +150,17 @@ func compacted(t *testing.T, text json.RawMessage) []byte {
 	return b.Bytes()
 }
 
-// downStore is a store that cannot be reached, if down is set.
+// downStore is a store that cannot be reached, if down is set. It keeps the last context.
 type downStore struct {
 	issuer.Store
-	down bool
+	down    bool
+	context context.Context
 }
 
 var errDown = errors.New("connection refused")
 
 func (s *downStore) Create(ctx context.Context, f issuer.Family) error {
+	s.context = ctx
 	if s.down {
 		return errDown
 	}
@@ -166,6 +168,7 @@ func (s *downStore) Create(ctx context.Context, f issuer.Family) error {
 }
 
 func (s *downStore) Rotate(ctx context.Context, r issuer.Rotation) (issuer.Outcome, time.Time, error) {
+	s.context = ctx
 	if s.down {
 		return 0, time.Time{}, errDown
 	}
@@ -173,6 +176,7 @@ func (s *downStore) Rotate(ctx context.Context, r issuer.Rotation) (issuer.Outco
 }
 
 func (s *downStore) Delete(ctx context.Context, id string) error {
+	s.context = ctx
 	if s.down {
 		return errDown
 	}
@@ -334,10 +338,14 @@ func TestRequests(t *testing.T) {
 		{"null", "POST", "/token", "null", nil, 400, "Parameter error"},
 		{"cut off", "POST", "/token", credentials[:30], nil, 400, "Parameter error"},
 		{"cut off at the end", "POST", "/token", credentials[:len(credentials)-1], nil, 400, "Parameter error"},
+		{"text after it", "POST", "/token", credentials + "x", nil, 400, "Parameter error"},
 		{"two objects", "POST", "/token", credentials + credentials, nil, 400, "Parameter error"},
 		{"a form", "POST", "/token", credentials, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "Content-Type must be application/json"},
 		{"text, which any page may send", "POST", "/token", credentials, []string{"Content-Type", "text/plain"}, 415, "Content-Type must be application/json"},
 		{"no Content-Type", "POST", "/token", credentials, []string{"Content-Type", ""}, 415, "Content-Type must be application/json"},
+		{"half a Content-Type", "POST", "/token", credentials, []string{"Content-Type", "application/json; charset"}, 415, "Content-Type must be application/json"},
+		{"long one-time password", "POST", "/token/2fa", `{"otp":"` + strings.Repeat("1", 129) + `","session_id":"x"}`, nil, 400, "OTP too long"},
+		{"long session ID", "POST", "/token/2fa", `{"otp":"1","session_id":"` + strings.Repeat("x", 129) + `"}`, nil, 400, "SessionID too long"},
 		{"another charset", "POST", "/token", credentials, []string{"Content-Type", "application/json; charset=utf-16"}, 415, "Content-Type must be application/json"},
 		{"nothing in it", "POST", "/token", "{}", nil, 400, "Email cannot be empty"},
 		{"no password", "POST", "/token", `{"email":"a"}`, nil, 400, "Password cannot be empty"},
@@ -349,10 +357,10 @@ func TestRequests(t *testing.T) {
 		{"long unknown field", "POST", "/token", `{"` + strings.Repeat("x", 1000) + `":1}`, nil, 400, `Unknown field "` + strings.Repeat("x", 40) + `"`},
 		{"another letter case", "POST", "/token", `{"Email":"a"}`, nil, 400, `Unknown field "Email"`},
 		{"given twice", "POST", "/token", `{"email":"a","email":"b"}`, nil, 400, "Email is given twice"},
-		{"a number", "POST", "/token", `{"email":"a","password":12345678}`, nil, 400, "Password must be a string"},
-		{"an object", "POST", "/token", `{"email":{"a":"b"}}`, nil, 400, "Email must be a string"},
+		{"a number", "POST", "/token", `{"email":"a","password":12345678}`, nil, 400, "Password must be a string of Unicode characters"},
+		{"an object", "POST", "/token", `{"email":{"a":"b"}}`, nil, 400, "Email must be a string of Unicode characters"},
 		{"not UTF-8", "POST", "/token", "{\"email\":\"a\",\"password\":\"abc\xff\"}", nil, 400, "The body is not UTF-8"},
-		{"half a surrogate pair", "POST", "/token", `{"email":"a","password":"abc\ud800"}`, nil, 400, "Password must be a string"},
+		{"half a surrogate pair", "POST", "/token", `{"email":"a","password":"abc\ud800"}`, nil, 400, "Password must be a string of Unicode characters"},
 		{"empty refresh token", "POST", "/token/refresh", `{"refresh_token":""}`, nil, 400, "RefreshToken cannot be empty"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -405,6 +413,8 @@ func TestLife(t *testing.T) {
 				send := func(method, path, body string) token {
 					t.Helper()
 					w := s.send(method, "/api/v4/session"+path, body)
+					require.Equal(t, map[bool]string{true: "no-store", false: "private, no-cache"}[plain], w.Header().Get("Cache-Control"))
+					require.Equal(t, path == "/token/2fa", strings.Contains(w.Body.String(), `"user":`), "a profile where there is one")
 					answer := struct {
 						Code int
 						Data json.RawMessage
@@ -443,6 +453,37 @@ func TestLife(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestContext shows that what the request's context carries reaches the store.
+func TestContext(t *testing.T) {
+	s := newService(t)
+	for _, request := range [][3]string{{"POST", "/token", credentials}, {"POST", "/token/refresh", ""}, {"DELETE", "/token", ""}} {
+		body := request[2]
+		if body == "" {
+			var login struct{ Data struct{ Token token } }
+			require.NoError(t, json.Unmarshal(s.send("POST", "/token", credentials).Body.Bytes(), &login))
+			body = `{"refresh_token":"` + login.Data.Token.Refresh + `"}`
+		}
+		s.store.context = nil
+		type contextKey struct{}
+		r := httptest.NewRequest(request[0], request[1], strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		s.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithValue(t.Context(), contextKey{}, 1)))
+		require.NotNil(t, s.store.context)
+		require.Equal(t, 1, s.store.context.Value(contextKey{}))
+	}
+}
+
+// TestHugeBodyEndsTheConnection shows that no more is read of one than it takes to see that it is huge.
+func TestHugeBodyEndsTheConnection(t *testing.T) {
+	server := httptest.NewServer(newService(t, session.WithPlainStyle()))
+	defer server.Close()
+	response, err := server.Client().Post(server.URL+"/token", "application/json", strings.NewReader(strings.Repeat(" ", 200<<10)))
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
+	require.True(t, response.Close)
 }
 
 // TestStoreDown shows that whatever needs the store is 503, and that nothing is issued.

@@ -161,8 +161,8 @@ func (c *Claims) check(expect Expect) error {
 	}
 	now := expect.Now()
 	early, late := now, now
-	if expect.Leeway != 0 {
-		early, late = now.Add(expect.Leeway), now.Add(-expect.Leeway)
+	if expect.Leeway != 0 || expect.Early != 0 {
+		early, late = now.Add(expect.Leeway+expect.Early), now.Add(-expect.Leeway)
 	}
 	// RFC 7519 section 4.1.4: "the current date/time MUST be before the expiration date/time". A fraction of a second is
 	// cut off, as Cloudreve and golang-jwt do, rather than granted.

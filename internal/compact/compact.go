@@ -66,6 +66,7 @@ type Expect struct {
 	TokenType string           // the exact value of token_type
 	Now       func() time.Time // asked only once the MAC was found right
 	Leeway    time.Duration    // how far exp and nbf may be missed
+	Early     time.Duration    // how far nbf may be missed on top of that
 }
 
 // Verify fills claims from token if its shape, header, MAC, claims, time and type hold, in this order, and otherwise

@@ -180,6 +180,11 @@ func FuzzIssued(f *testing.F) {
 		`{"token_type":"access","sub":"w","exp":253402300799,"nbf":253402300800}`, `{"token_type":"access","sub":"w","exp":1.5,"nbf":1}`,
 		`{"token_type":"access","sub":"w","exp":1,"nbf":1,"scopes":["a","b"]}`, `{"token_type":"access","sub":"w","exp":1,"nbf":1,"scopes":[]}`,
 		`{"token_type":"access","sub":"w","exp":1,"nbf":1,"client_id":"c"} `, `{"token_type":"access","sub":"\u0077","exp":1,"nbf":1}`,
+		`{"token_type":"access","sub":"w","exp":1895000.00,"nbf":1795430989}`, `{"token_type":"access","sub":"w","exp":1795430989,"nbf":0700000000}`,
+		"{\"token_type\":\"access\",\"sub\":\"w\",\"exp\":1795430989,\"nbf\":1795430989,\"client_id\":\"a\tb\"}",
+		`{"token_type":"access","sub":"w","exp":1795430989,"nbf":1795430989,"scopes":["a"}`,
+		`{"token_type":"access","sub":"w","exp":1795430989,"nbf":1795430989,"scopes":["]}`,
+		`{"token_type":"access","sub":"w","exp":1795430989,"nbf":1795430989,"scopes":["a","b"],"client_id":"c"}`,
 		`{"token_type":"access","sub":"w","exp":1,"nbf":1,"client_id":"c","client_id":"c"}`, `{"token_type":"access","sub":"w","exp":,"nbf":1}`,
 	} {
 		f.Add(seed)

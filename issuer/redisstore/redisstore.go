@@ -8,8 +8,8 @@
 //
 // What it keeps lives exactly as long as it means something, so that it never grows past the live families. Identifiers
 // are kept as hashes. Each operation is one command or script on one key, and so atomic, and in a cluster in one slot. Keys
-// begin with "authmw:", Cloudreve's with "jwt_revoke_"; the commands are EVALSHA, EVAL, DEL and EXISTS, and in the scripts
-// EXISTS, HSET, HMGET, PEXPIRE, PTTL, SET and DEL. Redis 4 or later has them all.
+// begin with "authmw:", Cloudreve's with "jwt_revoke_"; the commands are EVALSHA and EVAL, and in the scripts
+// HSET, HGET, HMGET, EXISTS, PEXPIRE, PTTL, SET and DEL. Redis 4 or later has them all.
 //
 // A server that hangs is an error only once the client gives up: set its timeouts (DialTimeout, ReadTimeout, MaxRetries)
 // to what a user may be made to wait, and ContextTimeoutEnabled for the deadline of a request's context to count.
@@ -37,16 +37,33 @@ type Store struct{ client redis.UniversalClient }
 
 // New returns a Store that works through client, which the caller configures and closes.
 //
-// What Redis loses, by a restart without persistence, by evicting keys or by a failover to a replica that lags behind, is
-// lost: then New's families are over, and users log in again. But what NewCloudreveCompatible's Issuer revoked works again:
-// for that, let Redis persist (appendonly yes) and evict nothing (maxmemory-policy noeviction).
+// What Redis forgets, by a restart without persistence or by evicting keys, is gone: then New's families are over, and
+// users log in again, but what NewCloudreveCompatible's Issuer revoked works again. And with either Issuer, whoever was
+// put out gets in again if Redis goes back to how it was before, by a restart from a snapshot or a failover to a replica
+// that lags behind. So let Redis keep everything (appendonly yes, appendfsync always, maxmemory-policy noeviction) or,
+// with New, nothing at all (save "", appendonly no). A *redis.Ring is refused.
 func New(client redis.UniversalClient) *Store { return &Store{client} }
 
 func familyKey(id string) string { return prefix + "family:" + id }
 
-// create begins a family. ARGV: token, milliseconds to live.
+// run runs a script on one key. Scripts also do what a command could: those always go to the server that is written to,
+// and what was just revoked there may not have reached the others.
+func run(ctx context.Context, client redis.UniversalClient, script *redis.Script, key string, args ...any) *redis.Cmd {
+	if _, ring := client.(*redis.Ring); ring {
+		// A Ring looks for a key elsewhere when its server is down. There, nothing is revoked.
+		cmd := redis.NewCmd(ctx)
+		cmd.SetErr(errRing)
+		return cmd
+	}
+	return script.Run(ctx, client, []string{key}, args...)
+}
+
+var errRing = errors.New("redisstore: a redis.Ring would look for what is revoked where it is not")
+
+// create begins a family, once more if its answer was lost. ARGV: token, milliseconds to live.
 var create = redis.NewScript(`
-if redis.call('EXISTS', KEYS[1]) == 1 then
+local token = redis.call('HGET', KEYS[1], 'token')
+if token and token ~= ARGV[1] then
 	return redis.error_reply('the family is there already')
 end
 redis.call('HSET', KEYS[1], 'token', ARGV[1])
@@ -56,7 +73,7 @@ return 1
 
 // Create is part of issuer.Store.
 func (s *Store) Create(ctx context.Context, f issuer.Family) error {
-	return create.Run(ctx, s.client, []string{familyKey(f.ID)}, f.Token, milliseconds(f.Expires.Sub(f.Now))).Err()
+	return run(ctx, s.client, create, familyKey(f.ID), f.Token, milliseconds(f.Expires.Sub(f.Now))).Err()
 }
 
 // rotate decides on the use of a token as issuer.Store says. ARGV: from, to, now in nanoseconds, now and the end of the
@@ -85,7 +102,7 @@ var outcomes = map[string]issuer.Outcome{
 
 // Rotate is part of issuer.Store.
 func (s *Store) Rotate(ctx context.Context, r issuer.Rotation) (issuer.Outcome, time.Time, error) {
-	answer, err := rotate.Run(ctx, s.client, []string{familyKey(r.Family)}, r.From, r.To, r.Now.UnixNano(),
+	answer, err := run(ctx, s.client, rotate, familyKey(r.Family), r.From, r.To, r.Now.UnixNano(),
 		r.Now.UnixMicro(), r.GraceUntil.UnixMicro(), milliseconds(r.Expires.Sub(r.Now))).StringSlice()
 	if err != nil {
 		return 0, time.Time{}, err
@@ -103,9 +120,11 @@ func (s *Store) Rotate(ctx context.Context, r issuer.Rotation) (issuer.Outcome, 
 	return outcomes[answer[0]], time.Unix(0, at), nil
 }
 
+var del = redis.NewScript(`return redis.call('DEL', KEYS[1])`)
+
 // Delete is part of issuer.Store.
 func (s *Store) Delete(ctx context.Context, family string) error {
-	return s.client.Del(ctx, familyKey(family)).Err()
+	return run(ctx, s.client, del, familyKey(family)).Err()
 }
 
 // Revoke is part of issuer.Revocations.
@@ -134,15 +153,21 @@ return 1
 `)
 
 func revoke(ctx context.Context, client redis.UniversalClient, key, value string, r issuer.Revocation) error {
-	return keepLonger.Run(ctx, client, []string{key}, value, milliseconds(r.Until.Sub(r.Now))).Err()
+	return run(ctx, client, keepLonger, key, value, milliseconds(r.Until.Sub(r.Now))).Err()
 }
 
+var existing = redis.NewScript(`return redis.call('EXISTS', KEYS[1])`)
+
 func exists(ctx context.Context, client redis.UniversalClient, key string) (bool, error) {
-	n, err := client.Exists(ctx, key).Result()
+	n, err := run(ctx, client, existing, key).Int()
 	return n > 0, err
 }
 
 // milliseconds returns d rounded up, and at least one: Redis takes no less for a time to live.
 func milliseconds(d time.Duration) int64 {
-	return max(1, int64((d+time.Millisecond-1)/time.Millisecond))
+	whole := int64(d / time.Millisecond)
+	if d%time.Millisecond > 0 {
+		whole++
+	}
+	return max(1, whole)
 }

@@ -217,12 +217,67 @@ func TestNothingOutlivesItsTokens(t *testing.T) {
 	keys, err := client.Keys(t.Context(), "*").Result()
 	require.NoError(t, err)
 	require.Len(t, keys, 6)
+	kinds := map[string]int{}
+	for _, key := range keys {
+		kinds[key[:strings.LastIndexByte(key, ':')]]++
+	}
+	require.Equal(t, map[string]int{"authmw:family": 3, "authmw:revoked": 3}, kinds)
 	for _, key := range keys {
 		left, err := client.PTTL(t.Context(), key).Result()
 		require.NoError(t, err)
 		require.Greater(t, left, time.Duration(0), key)
 		require.LessOrEqual(t, left, time.Hour+10*time.Second, key)
 	}
+}
+
+// TestTimesToLive looks at them one by one: a family lives as long as its last token, a revocation as long as the longest
+// that was asked for.
+func TestTimesToLive(t *testing.T) {
+	client := startRedis(t).client(t, nil)
+	store := redisstore.New(client)
+	now := time.Now()
+	around := func(want time.Duration, key string) {
+		t.Helper()
+		left, err := client.PTTL(t.Context(), key).Result()
+		require.NoError(t, err)
+		require.InDelta(t, want.Seconds(), left.Seconds(), 60)
+	}
+	require.NoError(t, store.Create(t.Context(), issuer.Family{ID: "f", Token: "a", Now: now, Expires: now.Add(time.Hour)}))
+	around(time.Hour, "authmw:family:f")
+	require.NoError(t, store.Create(t.Context(), issuer.Family{ID: "f", Token: "a", Now: now, Expires: now.Add(time.Hour)}), "the same call once more")
+	require.Error(t, store.Create(t.Context(), issuer.Family{ID: "f", Token: "b", Now: now, Expires: now.Add(time.Hour)}))
+	_, _, err := store.Rotate(t.Context(), issuer.Rotation{Family: "f", From: "a", To: "b", Now: now, GraceUntil: now, Expires: now.Add(3 * time.Hour)})
+	require.NoError(t, err)
+	around(3*time.Hour, "authmw:family:f")
+
+	const id = "0c9b9247-266d-4c2f-bbcf-1f59ea6b313b"
+	cloudreve := redisstore.NewCloudreve(client)
+	longest := time.Duration(0)
+	for _, until := range []time.Duration{time.Hour, 2 * time.Hour, time.Minute} {
+		require.NoError(t, cloudreve.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: now, Until: now.Add(until)}))
+		longest = max(longest, until)
+		around(longest, "jwt_revoke_"+id)
+	}
+	require.NoError(t, client.Persist(t.Context(), "jwt_revoke_"+id).Err())
+	require.NoError(t, cloudreve.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: now, Until: now.Add(time.Hour)}))
+	left, err := client.PTTL(t.Context(), "jwt_revoke_"+id).Result()
+	require.NoError(t, err)
+	require.Negative(t, left, "what was for ever stays so")
+
+	far := time.Unix(1<<60, 0)
+	require.NoError(t, cloudreve.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: now, Until: far}))
+	revoked, err := cloudreve.Revoked(t.Context(), id)
+	require.NoError(t, err)
+	require.True(t, revoked)
+}
+
+// TestRing shows that a client is refused that asks another server when one is down.
+func TestRing(t *testing.T) {
+	ring := redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"a": "127.0.0.1:1"}})
+	t.Cleanup(func() { _ = ring.Close() })
+	require.ErrorContains(t, redisstore.New(ring).Create(t.Context(), issuer.Family{ID: "f"}), "redis.Ring")
+	_, err := redisstore.NewCloudreve(ring).Revoked(t.Context(), "id")
+	require.ErrorContains(t, err, "redis.Ring")
 }
 
 // server is a Redis of a test's own, to be stopped and started.
