@@ -117,7 +117,7 @@ func TestSignOutOfCloudreve(t *testing.T) {
 	require.NoError(t, json.Unmarshal(payload, &claims))
 	value, err := hex.DecodeString("1b7f030101046974656d01ff80000101010556616c756501100000000dff800104626f6f6c0202000100")
 	require.NoError(t, err)
-	require.NoError(t, client.SetEx(t.Context(), "jwt_revoke_"+claims.RootTokenID, value, 1209610*time.Second).Err())
+	require.NoError(t, client.Set(t.Context(), "jwt_revoke_"+claims.RootTokenID, value, 1209610*time.Second).Err())
 	_, err = i.Refresh(t.Context(), pair.RefreshToken)
 	require.ErrorIs(t, err, issuer.ErrRevoked)
 }
