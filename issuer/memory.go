@@ -27,6 +27,7 @@ type MemoryStore struct {
 
 type family struct {
 	token, previous     string
+	call                string
 	at, graceUntil, exp time.Time
 }
 
@@ -62,9 +63,9 @@ func (m *MemoryStore) Rotate(_ context.Context, r Rotation) (Outcome, time.Time,
 	case !found:
 		return Unknown, time.Time{}, nil
 	case f.token == r.From:
-		m.families.entries[r.Family] = family{token: r.To, previous: r.From, at: r.Now, graceUntil: r.GraceUntil, exp: r.Expires}
+		m.families.entries[r.Family] = family{token: r.To, previous: r.From, call: r.Call, at: r.Now, graceUntil: r.GraceUntil, exp: r.Expires}
 		return Rotated, r.Now, nil
-	case f.previous == r.From && f.token == r.To && (r.Now.Before(f.graceUntil) || r.Now.Equal(f.at)):
+	case f.previous == r.From && f.token == r.To && (r.Now.Before(f.graceUntil) || r.Call == f.call):
 		return Repeated, f.at, nil
 	default:
 		delete(m.families.entries, r.Family)

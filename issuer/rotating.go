@@ -43,10 +43,11 @@ func (r *rotating) renew(ctx context.Context, t refreshToken, now, expires time.
 		return "", time.Time{}, refused(errNoID)
 	}
 	next := t.successor()
-	outcome, at, err := r.store.Rotate(ctx, Rotation{
-		Family: hashed(t.root), From: hashed(t.id), To: hashed(next),
-		Now: now, GraceUntil: now.Add(r.grace), Expires: expires,
-	})
+	rotation := Rotation{Family: hashed(t.root), From: hashed(t.id), To: hashed(next), Call: rand.Text(), Now: now, Expires: expires}
+	if r.grace > 0 { // or a call that read the clock before one that came first would be within it
+		rotation.GraceUntil = now.Add(r.grace)
+	}
+	outcome, at, err := r.store.Rotate(ctx, rotation)
 	if err != nil {
 		return "", time.Time{}, err
 	}

@@ -25,10 +25,10 @@ type Store interface {
 
 	// Rotate decides on the use of a token. In one step, it MUST
 	//   - return Unknown if there is no such family;
-	//   - if From is the family's token, make To the token and From the one before it, keep Now, GraceUntil and Expires
-	//     in place of what was there, and return Rotated;
+	//   - if From is the family's token, make To the token and From the one before it, keep Call, Now, GraceUntil and
+	//     Expires in place of what was there, and return Rotated;
 	//   - if From is the one before and To the token, and Now is before the GraceUntil that was kept, to the microsecond, or
-	//     is the very Now that was kept (the same call once more, after its answer was lost on the way), change nothing and
+	//     Call is the one that was kept (the same call once more, after its answer was lost on the way), change nothing and
 	//     return Repeated and, as at, the Now that was kept, to the nanosecond (which a timestamp in SQL may round: keep its
 	//     UnixNano);
 	//   - otherwise delete the family and return Reused.
@@ -52,8 +52,9 @@ type Rotation struct {
 	Family     string    // of which family: the hash of its name
 	From       string    // the token that is used: the hash of its ID
 	To         string    // the token that is to follow it, likewise
+	Call       string    // a random name for this use, for a store that sends it twice
 	Now        time.Time // when it is used
-	GraceUntil time.Time // until when it may be used again for the same answer
+	GraceUntil time.Time // until when it may be used again for the same answer; zero if it may not
 	Expires    time.Time // when the token To expires
 }
 

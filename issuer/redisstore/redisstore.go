@@ -76,20 +76,20 @@ func (s *Store) Create(ctx context.Context, f issuer.Family) error {
 	return run(ctx, s.client, create, familyKey(f.ID), f.Token, milliseconds(f.Expires.Sub(f.Now))).Err()
 }
 
-// rotate decides on the use of a token as issuer.Store says. ARGV: from, to, now in nanoseconds, now and the end of the
-// grace window in microseconds, milliseconds to live. Nanoseconds stay strings: Lua's numbers would round them.
+// rotate decides on the use of a token as issuer.Store says. ARGV: from, to, call, now in nanoseconds, now and the end of
+// the grace window in microseconds, milliseconds to live. Nanoseconds stay strings: Lua's numbers would round them.
 var rotate = redis.NewScript(`
-local family = redis.call('HMGET', KEYS[1], 'token', 'previous', 'at', 'grace')
-local token, previous, at, grace = family[1], family[2], family[3], family[4]
+local family = redis.call('HMGET', KEYS[1], 'token', 'previous', 'call', 'at', 'grace')
+local token, previous, call, at, grace = family[1], family[2], family[3], family[4], family[5]
 if not token then
 	return {'unknown', ''}
 end
 if token == ARGV[1] then
-	redis.call('HSET', KEYS[1], 'token', ARGV[2], 'previous', ARGV[1], 'at', ARGV[3], 'grace', ARGV[5])
-	redis.call('PEXPIRE', KEYS[1], ARGV[6])
-	return {'rotated', ARGV[3]}
+	redis.call('HSET', KEYS[1], 'token', ARGV[2], 'previous', ARGV[1], 'call', ARGV[3], 'at', ARGV[4], 'grace', ARGV[6])
+	redis.call('PEXPIRE', KEYS[1], ARGV[7])
+	return {'rotated', ''}
 end
-if previous == ARGV[1] and token == ARGV[2] and (tonumber(ARGV[4]) < tonumber(grace) or at == ARGV[3]) then
+if previous == ARGV[1] and token == ARGV[2] and (tonumber(ARGV[5]) < tonumber(grace) or call == ARGV[3]) then
 	return {'repeated', at}
 end
 redis.call('DEL', KEYS[1])
@@ -102,7 +102,7 @@ var outcomes = map[string]issuer.Outcome{
 
 // Rotate is part of issuer.Store.
 func (s *Store) Rotate(ctx context.Context, r issuer.Rotation) (issuer.Outcome, time.Time, error) {
-	answer, err := run(ctx, s.client, rotate, familyKey(r.Family), r.From, r.To, r.Now.UnixNano(),
+	answer, err := run(ctx, s.client, rotate, familyKey(r.Family), r.From, r.To, r.Call, r.Now.UnixNano(),
 		r.Now.UnixMicro(), r.GraceUntil.UnixMicro(), milliseconds(r.Expires.Sub(r.Now))).StringSlice()
 	if err != nil {
 		return 0, time.Time{}, err
