@@ -30,8 +30,9 @@ func (c *compatible) renew(ctx context.Context, t refreshToken, now, _ time.Time
 	}
 }
 
-// revocationMargin is for how long Cloudreve keeps a revocation beyond the tokens that it is for.
-const revocationMargin = 10 * time.Second
+// revocationMargin is for how long a revocation is kept beyond the tokens that it is for: Cloudreve's ten seconds, and by
+// how much the clock of whoever issued one of them may be ahead.
+const revocationMargin = 10*time.Second + earlyRefresh
 
 // end revokes until the last refresh token that could have been issued by now expires. Cloudreve does so for its
 // default lifetime alone, after which a client's refresh tokens, which live longer, work again.

@@ -297,8 +297,7 @@ func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
 // the sentinels of package authmw for a token that is malformed, forged, expired or of the wrong type. An error that
 // matches authmw.ErrUnavailable means that the store or the state function failed; the client should try again, and soon:
 // the store may have done its work and only its answer been lost, and then the token works again for as long as the grace
-// window is, see WithGrace.
-// Of a token that was not signed here, no error says more than that.
+// window is, see WithGrace. Of a token that was not signed here, no error says more than that.
 func (i *Issuer) Refresh(ctx context.Context, token string) (Pair, error) {
 	t, err := i.parse(token)
 	if err != nil {

@@ -407,7 +407,20 @@ func (r *recorded) Revoke(_ context.Context, revocation issuer.Revocation) error
 	return fmt.Errorf("%w: %s until %s after", errRecorded, revocation.RootTokenID, revocation.Until.Sub(revocation.Now))
 }
 
-// TestRevocationsOutliveTheirTokens has Cloudreve's ten seconds on top of the client's own lifetime, not of the default.
+// TestNoGraceAtAll has a second use by a process whose clock is behind the first one's.
+func TestNoGraceAtAll(t *testing.T) {
+	i, clock := rotating(t, issuer.WithGrace(0))
+	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	require.NoError(t, err)
+	_, err = i.Refresh(t.Context(), pair.RefreshToken)
+	require.NoError(t, err)
+	clock.Advance(-time.Second)
+	_, err = i.Refresh(t.Context(), pair.RefreshToken)
+	require.ErrorIs(t, err, issuer.ErrReused)
+}
+
+// TestRevocationsOutliveTheirTokens has Cloudreve's ten seconds, and a minute for clocks that differ, on top of the
+// client's own lifetime, not of the default.
 func TestRevocationsOutliveTheirTokens(t *testing.T) {
 	i, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), new(recorded), issuer.WithClientTTL("desktop", time.Minute, 90*time.Minute))
 	require.NoError(t, err)
@@ -415,8 +428,8 @@ func TestRevocationsOutliveTheirTokens(t *testing.T) {
 	require.NoError(t, err)
 	pair, err := long.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
 	require.NoError(t, err)
-	require.Regexp(t, " until (2160h0m[89]|2160h0m10)[.0-9]*s after", i.Revoke(t.Context(), pair.RefreshToken), "as long as a token from elsewhere")
-	for client, lifetime := range map[string]string{"": "336h0m10s", "desktop": "1h30m10s"} {
+	require.Regexp(t, " until (2160h1m[89]|2160h1m10)[.0-9]*s after", i.Revoke(t.Context(), pair.RefreshToken), "as long as a token from elsewhere")
+	for client, lifetime := range map[string]string{"": "336h1m10s", "desktop": "1h31m10s"} {
 		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: client})
 		require.NoError(t, err)
 		err = i.Revoke(t.Context(), pair.RefreshToken)

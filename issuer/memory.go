@@ -12,17 +12,19 @@ import (
 // for each.
 const MaxFamilies = 1_000_000
 
-// ErrStoreFull: a MemoryStore holds MaxFamilies and none has expired. Nothing that is live is dropped for something new.
+// ErrStoreFull: a MemoryStore holds MaxFamilies, and a second ago none had expired. Nothing that is live is dropped for
+// something new.
 var ErrStoreFull = fmt.Errorf("issuer: %d families are live, the most that a MemoryStore holds", MaxFamilies)
 
 // MemoryStore is a Store and Revocations in this process's memory, for a server that runs as one process. When it ends,
 // New's families end with it, and users log in again; but of NewCloudreveCompatible's, revoked tokens work again.
 //
-// What has expired is dropped as new things come, so that it holds at most twice what is live, and at most MaxFamilies.
+// What has expired is dropped as new things come, so that it holds at most twice what was live when it last looked, and at
+// most MaxFamilies.
 type MemoryStore struct {
 	mu       sync.Mutex
 	families swept[family]
-	revoked  swept[time.Time]
+	revoked  swept[revoked]
 }
 
 type family struct {
@@ -31,13 +33,14 @@ type family struct {
 	at, graceUntil, exp time.Time
 }
 
+func (f family) expires() time.Time { return f.exp }
+
+type revoked struct{ until time.Time }
+
+func (r revoked) expires() time.Time { return r.until }
+
 // NewMemoryStore returns an empty MemoryStore.
-func NewMemoryStore() *MemoryStore {
-	return &MemoryStore{
-		families: swept[family]{expires: func(f family) time.Time { return f.exp }},
-		revoked:  swept[time.Time]{expires: func(until time.Time) time.Time { return until }},
-	}
-}
+func NewMemoryStore() *MemoryStore { return new(MemoryStore) }
 
 var errExists = errors.New("issuer: the family is there already")
 
@@ -86,10 +89,10 @@ func (m *MemoryStore) Revoke(_ context.Context, r Revocation) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	id := hashed(r.RootTokenID)
-	if until := m.revoked.entries[id]; until.After(r.Until) {
+	if m.revoked.entries[id].until.After(r.Until) {
 		return nil
 	}
-	return m.revoked.put(id, r.Until, r.Now)
+	return m.revoked.put(id, revoked{r.Until}, r.Now)
 }
 
 // Revoked is part of Revocations.
@@ -102,9 +105,8 @@ func (m *MemoryStore) Revoked(_ context.Context, rootTokenID string) (bool, erro
 
 // swept is a map that drops what has expired whenever it has grown to twice what was live the last time, which costs
 // each put a constant, and when it is full, but then no more than once in a second.
-type swept[T any] struct {
+type swept[T interface{ expires() time.Time }] struct {
 	entries map[string]T
-	expires func(T) time.Time
 	sweepAt int
 	sweptAt time.Time
 }
@@ -118,7 +120,7 @@ func (s *swept[T]) put(id string, entry T, now time.Time) error {
 	if full := len(s.entries) >= MaxFamilies; len(s.entries) >= s.sweepAt && !(full && now.Sub(s.sweptAt).Abs() < time.Second) {
 		s.sweptAt = now
 		for id, entry := range s.entries {
-			if now.After(s.expires(entry)) {
+			if now.After(entry.expires()) {
 				delete(s.entries, id)
 			}
 		}

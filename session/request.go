@@ -38,8 +38,9 @@ type field struct {
 	least, most int // characters
 }
 
-// readBody reads fields from the JSON object that is r's body, whose size is limited already. It is stricter than encoding/json alone: nothing unknown,
-// nothing twice, no other letter case, nothing after it, and no text that would have to be mended.
+// readBody reads fields from the JSON object that is r's body, whose size is limited already. It is stricter than
+// encoding/json alone: nothing unknown, nothing twice, no other letter case, nothing after it, and no text that would have
+// to be mended.
 //
 // It takes application/json and nothing else, which no page of another site can make a browser send unasked.
 func readBody(r *http.Request, fields ...field) error {

@@ -211,6 +211,8 @@ func newService(t *testing.T, options ...session.Option) *service {
 			return session.User{}, session.ErrBlocked
 		case email == "inactive@example.com":
 			return session.User{}, session.ErrNotActivated
+		case email == "nil@example.com":
+			return session.User{}, (*session.SecondFactorRequired)(nil)
 		case email == "nobody@example.org":
 			return session.User{}, nil
 		case email == "banned@example.com":
@@ -282,6 +284,8 @@ func TestAnswers(t *testing.T) {
 		{"user database down", "POST", "/token", of("down@example.com", "Passw0rd!"), nil, `503 {"code":50001,"msg":"Sessions cannot be handled at the moment","correlation_id":"ID"}`,
 			503, `{"title":"Service Unavailable","status":503,"detail":"Sessions cannot be handled at the moment.","code":"unavailable"}`},
 		{"profile that is no JSON", "POST", "/token", of("odd@example.com", "Passw0rd!"), nil, `500 {"code":50001,"msg":"Internal error","correlation_id":"ID"}`,
+			500, `{"title":"Internal Server Error","status":500,"detail":"The server made a mistake.","code":"server_error"}`},
+		{"question without a login", "POST", "/token", of("nil@example.com", "Passw0rd!"), nil, `500 {"code":50001,"msg":"Internal error","correlation_id":"ID"}`,
 			500, `{"title":"Internal Server Error","status":500,"detail":"The server made a mistake.","code":"server_error"}`},
 		{"user without a subject", "POST", "/token", of("nobody@example.org", "Passw0rd!"), nil, `500 {"code":50001,"msg":"Internal error","correlation_id":"ID"}`,
 			500, `{"title":"Internal Server Error","status":500,"detail":"The server made a mistake.","code":"server_error"}`},
@@ -526,6 +530,13 @@ func TestOtherPathsAndMethods(t *testing.T) {
 		require.Equal(t, row.allow, w.Header().Get("Allow"))
 	}
 	require.Empty(t, s.events)
+
+	bodiless, err := http.NewRequest("POST", "/token", nil)
+	require.NoError(t, err)
+	w0 := httptest.NewRecorder()
+	s.ServeHTTP(w0, bodiless)
+	require.JSONEq(t, `{"code":40001,"msg":"Parameter error"}`, w0.Body.String())
+	require.Nil(t, bodiless.Body, "the request that came in is left as it was")
 
 	i, err := issuer.New([]byte(authmwtest.Secret), issuer.NewMemoryStore())
 	require.NoError(t, err)

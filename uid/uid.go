@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -69,7 +70,7 @@ const (
 
 // IDs encodes and decodes under one salt. It is safe for concurrent use.
 type IDs struct {
-	salt       string
+	salt       []rune
 	alphabet   string
 	separators string
 }
@@ -79,17 +80,18 @@ func New(salt string) (*IDs, error) {
 	if salt == "" {
 		return nil, errors.New("uid: the salt is empty; it is the setting hash_id_salt of the site")
 	}
+	runes := []rune(salt)
 	return &IDs{
-		salt:       salt,
-		alphabet:   shuffle(characters, salt)[guards:],
-		separators: shuffle(separators, salt),
+		salt:       runes,
+		alphabet:   shuffle(characters, runes)[guards:],
+		separators: shuffle(separators, runes),
 	}, nil
 }
 
-// Encode returns the ID of a number. A negative number or type is an error.
+// Encode returns the ID of a number. A negative number or type is an error, as is a type beyond 31 bits.
 func (i *IDs) Encode(id int64, t Type) (string, error) {
-	if id < 0 || t < 0 {
-		return "", fmt.Errorf("uid: number %d of type %d: neither may be negative", id, t)
+	if id < 0 || t < 0 || t > math.MaxInt32 {
+		return "", fmt.Errorf("uid: number %d of type %d: negative, or no type", id, t)
 	}
 	return i.encode(id, int64(t)), nil
 }
@@ -146,7 +148,7 @@ func (i *IDs) decode(id string) (numbers []int64, ok bool) {
 
 // next returns the alphabet for the next number of an ID that begins with lottery.
 func (i *IDs) next(alphabet string, lottery byte) string {
-	return shuffle(alphabet, string(lottery)+i.salt+alphabet)
+	return shuffle(alphabet, slices.Concat([]rune{rune(lottery)}, i.salt, []rune(alphabet)))
 }
 
 // digitsOf writes number with the characters of alphabet as digits.
@@ -177,7 +179,7 @@ func numberOf(digits, alphabet string) (number int64, ok bool) {
 
 // shuffle puts the characters of text in an order that salt determines: from the last to the second, each changes places
 // with one before it.
-func shuffle(text, salt string) string {
+func shuffle(text string, salt []rune) string {
 	shuffled := []byte(text)
 	for i, v, sum := len(shuffled)-1, 0, 0; i > 0; i, v = i-1, v+1 {
 		v %= len(salt)

@@ -62,7 +62,7 @@ func TestHashids(t *testing.T) {
 // TestRoundTrip has numbers of every size under salts of every length.
 func TestRoundTrip(t *testing.T) {
 	for salt := range 100 {
-		ids := newIDs(t, strings.Repeat("pepper and salt", 7)[:salt+1])
+		ids := newIDs(t, string([]rune(strings.Repeat("pepper and sälz 塩", 7))[:salt+1]))
 		for kind := Share; kind <= Payment; kind++ {
 			for _, number := range []int64{0, 1, 43, 44, 45, math.MaxInt32, math.MaxInt64 - 1, math.MaxInt64, rand.Int64() >> rand.IntN(63)} {
 				id, err := ids.Encode(number, kind)
@@ -87,7 +87,18 @@ func TestNoIDs(t *testing.T) {
 		_, err := ids.Decode("w"+strings.Repeat(string(digit), 20)+ids.separators[:1]+string(digit), User)
 		require.ErrorIs(t, err, ErrInvalid)
 	}
-	_, err := ids.Encode(-1, User)
+	alphabet := ids.next(ids.alphabet, 'w')
+	for n := range uint64(len(alphabet)) { // and just beyond 63
+		digits := ""
+		for number := uint64(1<<63) + n; number > 0; number /= uint64(len(alphabet)) {
+			digits = string(alphabet[number%uint64(len(alphabet))]) + digits
+		}
+		_, err := ids.Decode("w"+digits+ids.separators[:1]+digits[:1], User)
+		require.ErrorIs(t, err, ErrInvalid)
+	}
+	_, err := ids.Encode(1, math.MaxInt32+1)
+	require.Error(t, err)
+	_, err = ids.Encode(-1, User)
 	require.Error(t, err)
 	_, err = ids.Encode(1, -1)
 	require.Error(t, err)

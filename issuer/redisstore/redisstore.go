@@ -7,8 +7,8 @@
 //	i, err := issuer.New(secret, redisstore.New(client))
 //
 // What it keeps lives exactly as long as it means something, so that it never grows past the live families. Identifiers
-// are kept as hashes. Each operation is one command or script on one key, and so atomic, and in a cluster in one slot. Keys
-// begin with "authmw:", Cloudreve's with "jwt_revoke_"; the commands are EVALSHA and EVAL, and in the scripts
+// are kept as hashes, but for those that Cloudreve has to find. Each operation is one script on one key, and so atomic, and
+// in a cluster in one slot. Keys begin with "authmw:", Cloudreve's with "jwt_revoke_"; the commands are EVALSHA and EVAL, and in the scripts
 // HSET, HGET, HMGET, EXISTS, PEXPIRE, PTTL, SET and DEL. Redis 4 or later has them all.
 //
 // A server that hangs is an error only once the client gives up: set its timeouts (DialTimeout, ReadTimeout, MaxRetries)
@@ -49,16 +49,25 @@ func familyKey(id string) string { return prefix + "family:" + id }
 // run runs a script on one key. Scripts also do what a command could: those always go to the server that is written to,
 // and what was just revoked there may not have reached the others.
 func run(ctx context.Context, client redis.UniversalClient, script *redis.Script, key string, args ...any) *redis.Cmd {
-	if _, ring := client.(*redis.Ring); ring {
-		// A Ring looks for a key elsewhere when its server is down. There, nothing is revoked.
+	var misuse error
+	if client == nil {
+		misuse = errNoClient
+	} else if _, ring := client.(interface{ SetAddrs(map[string]string) }); ring {
+		// A redis.Ring, or what embeds one, looks for a key elsewhere when its server is down. There, nothing is revoked.
+		misuse = errRing
+	}
+	if misuse != nil {
 		cmd := redis.NewCmd(ctx)
-		cmd.SetErr(errRing)
+		cmd.SetErr(misuse)
 		return cmd
 	}
 	return script.Run(ctx, client, []string{key}, args...)
 }
 
-var errRing = errors.New("redisstore: a redis.Ring would look for what is revoked where it is not")
+var (
+	errNoClient = errors.New("redisstore: the client is nil")
+	errRing     = errors.New("redisstore: a redis.Ring would look for what is revoked where it is not")
+)
 
 // create begins a family, once more if its answer was lost. ARGV: token, milliseconds to live.
 var create = redis.NewScript(`
@@ -145,10 +154,13 @@ func revokedKey(rootTokenID string) string {
 // keepLonger sets a key that is never to live for less time than it was to. ARGV: value, milliseconds to live.
 var keepLonger = redis.NewScript(`
 local left = redis.call('PTTL', KEYS[1])
-if left == -1 or left > tonumber(ARGV[2]) then
-	return 0
+if left == -1 then
+	redis.call('SET', KEYS[1], ARGV[1])
+elseif left > tonumber(ARGV[2]) then
+	redis.call('SET', KEYS[1], ARGV[1], 'PX', left)
+else
+	redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `)
 
