@@ -13,6 +13,8 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"slices"
@@ -29,6 +31,7 @@ import (
 	"github.com/authmw/authmw/authmwtest"
 	"github.com/authmw/authmw/issuer"
 	"github.com/authmw/authmw/issuer/redisstore"
+	"github.com/authmw/authmw/session"
 )
 
 // unavailable skips a test that needs what this machine does not have, or fails it where everything is to be had.
@@ -356,6 +359,19 @@ func (s *server) client(t *testing.T, change func(*redis.Options)) *redis.Client
 	return client
 }
 
+// refreshOverHTTP returns the status and the body that a session handler answers.
+func refreshOverHTTP(t *testing.T, i *issuer.Issuer, token string) (int, string) {
+	handler, err := session.New(i, func(context.Context, string, string) (session.User, error) {
+		return session.User{}, session.ErrInvalidCredentials
+	})
+	require.NoError(t, err)
+	r := httptest.NewRequest(http.MethodPost, "/api/v4/session/token/refresh", strings.NewReader(`{"refresh_token":"`+token+`"}`))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
+
 // TestOutage stops the server midway: first so that connections are refused, then so that it hangs.
 func TestOutage(t *testing.T) {
 	for name, build := range map[string]func(redis.UniversalClient) (*issuer.Issuer, error){
@@ -389,6 +405,9 @@ func TestOutage(t *testing.T) {
 					require.Zero(t, pair)
 					require.ErrorIs(t, i.Revoke(t.Context(), token), authmw.ErrUnavailable)
 				}
+				status, body := refreshOverHTTP(t, i, live.RefreshToken)
+				require.Equal(t, http.StatusServiceUnavailable, status)
+				require.NotContains(t, body, "eyJ")
 				if name == "rotating" {
 					pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
 					require.ErrorIs(t, err, authmw.ErrUnavailable)
@@ -414,6 +433,9 @@ func TestOutage(t *testing.T) {
 			require.ErrorIs(t, err, authmw.ErrUnavailable)
 			require.Zero(t, pair)
 			require.ErrorIs(t, i.Revoke(t.Context(), live.RefreshToken), authmw.ErrUnavailable)
+			status, body := refreshOverHTTP(t, i, revoked.RefreshToken)
+			require.Equal(t, http.StatusServiceUnavailable, status)
+			require.NotContains(t, body, "eyJ")
 			s.signal(t, syscall.SIGCONT)
 			require.Eventually(t, func() bool {
 				_, err := i.Refresh(t.Context(), revoked.RefreshToken)
