@@ -286,7 +286,7 @@ func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
-	if err := i.families.begin(ctx, t, now, now.Add(i.lifetimes(grant).refresh)); err != nil {
+	if err := i.families.begin(ctx, t, now, pair.RefreshExpires); err != nil {
 		return Pair{}, unavailable(err)
 	}
 	return pair, nil

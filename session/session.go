@@ -61,7 +61,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/authmw/authmw"
@@ -223,11 +225,7 @@ type result struct {
 func (h *handler) serve(w http.ResponseWriter, r *http.Request, by methods) {
 	method, ok := by[r.Method]
 	if !ok {
-		allow := http.MethodPost
-		if len(by) > 1 {
-			allow = http.MethodDelete + ", " + http.MethodPost
-		}
-		w.Header().Set("Allow", allow)
+		w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(by)), ", "))
 		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 		return
 	}

@@ -33,15 +33,15 @@ const (
 
 // Verifier verifies tokens with a fixed list of keys. It is safe for concurrent use.
 type Verifier struct {
-	// Plain makes it parse even what it would know by its looks: tokens as Cloudreve issues them.
-	// The answers are the same, as tests show that use it.
+	// Plain makes it parse even what it would know by its looks: tokens as Cloudreve issues them. The answers are the same,
+	// as tests show that use it.
 	Plain bool
 
 	keys    []key
 	scratch sync.Pool // of *scratch
 }
 
-// scratch is what one verification works on. Nothing in it outlives the call: claims slice a string of their own.
+// scratch is what one verification works on. Nothing in it outlives the call: claims have strings of their own.
 type scratch struct {
 	digest    digest
 	input     []byte // what of the MAC's input is not in the key already

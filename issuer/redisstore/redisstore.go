@@ -8,8 +8,8 @@
 //
 // What it keeps lives exactly as long as it means something, so that it never grows past the live families. Identifiers
 // are kept as hashes, but for those that Cloudreve has to find. Each operation is one script on one key, and so atomic, and
-// in a cluster in one slot. Keys begin with "authmw:", Cloudreve's with "jwt_revoke_"; the commands are EVALSHA and EVAL, and in the scripts
-// HSET, HGET, HMGET, EXISTS, PEXPIRE, PTTL, SET and DEL. Redis 4 or later has them all.
+// in a cluster in one slot. Keys begin with "authmw:", Cloudreve's with "jwt_revoke_"; the commands are EVALSHA and EVAL,
+// and in the scripts HSET, HGET, HMGET, EXISTS, PEXPIRE, PTTL, SET and DEL. Redis 4 or later has them all.
 //
 // A server that hangs is an error only once the client gives up: set its timeouts (DialTimeout, ReadTimeout, MaxRetries)
 // to what a user may be made to wait, and ContextTimeoutEnabled for the deadline of a request's context to count.

@@ -74,6 +74,9 @@ func TestCloudreve(t *testing.T) {
 	authmwtest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.NewCloudreve(client) })
 }
 
+// cloudreveValue is what a real Cloudreve 4.14 wrote for a family that was signed out.
+const cloudreveValue = "1b7f030101046974656d01ff80000101010556616c756501100000000dff800104626f6f6c0202000100"
+
 // TestCloudreveValue holds what is written against what a real Cloudreve wrote, and against how it reads.
 func TestCloudreveValue(t *testing.T) {
 	client := startRedis(t).client(t, nil)
@@ -83,7 +86,7 @@ func TestCloudreveValue(t *testing.T) {
 	require.NoError(t, store.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: now, Until: now.Add(1209610 * time.Second)}))
 	value, err := client.Get(t.Context(), key).Bytes()
 	require.NoError(t, err)
-	require.Equal(t, "1b7f030101046974656d01ff80000101010556616c756501100000000dff800104626f6f6c0202000100", hex.EncodeToString(value))
+	require.Equal(t, cloudreveValue, hex.EncodeToString(value))
 	var read struct{ Value any }
 	require.NoError(t, gob.NewDecoder(bytes.NewReader(value)).Decode(&read))
 	require.Equal(t, true, read.Value)
@@ -112,7 +115,7 @@ func TestSignOutOfCloudreve(t *testing.T) {
 
 	pair, err = i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
 	require.NoError(t, err)
-	value, err := hex.DecodeString("1b7f030101046974656d01ff80000101010556616c756501100000000dff800104626f6f6c0202000100")
+	value, err := hex.DecodeString(cloudreveValue)
 	require.NoError(t, err)
 	require.NoError(t, client.Set(t.Context(), "jwt_revoke_"+claimsOf(t, pair.RefreshToken).RootTokenID, value, 1209610*time.Second).Err())
 	_, err = i.Refresh(t.Context(), pair.RefreshToken)
