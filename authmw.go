@@ -104,7 +104,22 @@ func (v *Validator) verify(ctx context.Context, token string, claims *compact.Cl
 		return deny(ErrUnavailable, errNoKeys)
 	}
 	expect := compact.Expect{TokenType: AccessToken, Now: v.now, Leeway: v.leeway}
-	if err := keys.verifier.Verify(token, expect, claims); err != nil {
+	if err = keys.verifier.Verify(token, expect, claims); err == nil {
+		return nil
+	}
+	refused := refuse(err)
+	if error(refused.failure) != ErrInvalidSignature {
+		return refused
+	}
+	reloader, ok := v.keys.(KeyReloader)
+	if !ok {
+		return refused
+	}
+	newer := reloader.Reload(ctx, keys)
+	if newer == nil || newer == keys || newer.verifier == nil {
+		return refused
+	}
+	if err := newer.verifier.Verify(token, expect, claims); err != nil {
 		return refuse(err)
 	}
 	return nil

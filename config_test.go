@@ -262,6 +262,63 @@ func TestKeySourceIsAskedOnce(t *testing.T) {
 	}
 }
 
+// reloader is a KeySource that has newer Keys if it is asked for them.
+type reloader struct {
+	authmw.KeySource
+	newer *authmw.Keys
+	asked []*authmw.Keys
+}
+
+func (r *reloader) Reload(_ context.Context, failed *authmw.Keys) *authmw.Keys {
+	r.asked = append(r.asked, failed)
+	return r.newer
+}
+
+// TestKeyReloader shows that secrets are looked for once, and only for a token that they would be of use to.
+func TestKeyReloader(t *testing.T) {
+	keys, err := authmw.NewKeys([]byte(testSecret))
+	require.NoError(t, err)
+	other, err := authmw.NewKeys([]byte(otherSecret))
+	require.NoError(t, err)
+	forged := signWith(sha256.New, strings.Repeat("x", 32), usualHeader, usualPayload)
+	for _, row := range []struct {
+		name  string
+		newer *authmw.Keys
+		token string
+		want  error
+		asked bool
+	}{
+		{"valid", other, sign(usualHeader, usualPayload), nil, false},
+		{"expired", other, sign(usualHeader, `{"token_type":"access","sub":"wGH0","exp":1}`), authmw.ErrTokenExpired, false},
+		{"malformed", other, "garbage", authmw.ErrMalformedToken, false},
+		{"too long", other, strings.Repeat("x", 8193), authmw.ErrMalformedToken, false},
+		{"signed with a newer secret", other, signWithOther(usualPayload), nil, true},
+		{"of a newer secret and expired", other, signWithOther(`{"token_type":"access","sub":"wGH0","exp":1}`), authmw.ErrTokenExpired, true},
+		{"forged", other, forged, authmw.ErrInvalidSignature, true},
+		{"nothing newer", nil, forged, authmw.ErrInvalidSignature, true},
+		{"the same", keys, forged, authmw.ErrInvalidSignature, true},
+		{"keys that NewKeys did not make", new(authmw.Keys), forged, authmw.ErrInvalidSignature, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			source := &reloader{KeySource: keys, newer: row.newer}
+			v, err := authmw.NewFromKeySource(source, authmw.WithClock(clock))
+			require.NoError(t, err)
+			claims, err := v.Check(newRequest("Bearer "+row.token), authmw.Required)
+			if row.asked {
+				require.Equal(t, []*authmw.Keys{keys}, source.asked)
+			} else {
+				require.Empty(t, source.asked)
+			}
+			if row.want == nil {
+				require.NoError(t, err)
+				require.Equal(t, "wGH0", claims.Subject)
+			} else {
+				requireOutcome(t, row.want, claims, err)
+			}
+		})
+	}
+}
+
 func TestPreviousSecrets(t *testing.T) {
 	oldest := strings.Repeat("x", 32)
 	v, err := authmw.New([]byte(otherSecret), authmw.WithPreviousSecrets([]byte(testSecret)),

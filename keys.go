@@ -63,6 +63,17 @@ type KeySource interface {
 	Keys(ctx context.Context) (*Keys, error)
 }
 
+// A KeyReloader is a KeySource that can look for newer secrets when it is asked to. A token whose signature fits none of
+// those that Keys returned has it asked once, before the token is refused.
+//
+// Reload is given the Keys that did not fit and returns those to try next, or nil or the same if there are none. Anyone
+// can send tokens that fit nothing: Reload must limit how often it looks, however many requests ask at once, and how long
+// it lets a request wait.
+type KeyReloader interface {
+	KeySource
+	Reload(ctx context.Context, failed *Keys) *Keys
+}
+
 // KeySourceFunc is a function as a KeySource.
 type KeySourceFunc func(ctx context.Context) (*Keys, error)
 

@@ -1,0 +1,401 @@
+package masterkey
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/authmw/authmw"
+)
+
+// What Open starts from.
+const (
+	DefaultInterval     = 30 * time.Second
+	DefaultPreviousFor  = time.Hour // what Cloudreve's access tokens live
+	DefaultStaleIfError = time.Hour
+)
+
+const (
+	// readTimeout is what one reading may take.
+	readTimeout = 5 * time.Second
+
+	// patience is for how long after its beginning requests wait for a reading. It takes a millisecond; if it takes
+	// longer, the place is as good as down, and the requests must not pile up.
+	patience = time.Second
+
+	// maxPrevious is how many previous keys are kept at most. Each costs a forged token one MAC more.
+	maxPrevious = 8
+)
+
+// An Option changes a default of Open, which reports invalid arguments. If an option is given twice, the last one wins.
+type Option func(*config)
+
+type config struct {
+	settings
+	errs []error
+}
+
+type settings struct {
+	interval, previousFor, staleIfError time.Duration
+	log                                 *slog.Logger
+}
+
+func (c *config) duration(d *time.Duration, name string, value, least time.Duration) {
+	if value < least || value > 30*24*time.Hour {
+		c.errs = append(c.errs, fmt.Errorf("masterkey: %s of %v is not between %v and 30 days", name, value, least))
+	}
+	*d = value
+}
+
+// WithInterval sets how often the key is read again, a second or more, DefaultInterval unless set. The actual interval is
+// up to a tenth longer, so that servers that were started together do not all read at once. A token whose signature does
+// not fit has the key read at once, but again only once in each interval.
+func WithInterval(interval time.Duration) Option {
+	return func(c *config) { c.duration(&c.interval, "an interval", interval, time.Second) }
+}
+
+// WithPreviousFor sets for how long after a new key was seen tokens of the previous one are accepted, DefaultPreviousFor
+// unless set; 0 for not at all. Cloudreve itself signs with the previous key until it is restarted: do so within this time,
+// less what access tokens live, or tokens that it has just issued are refused.
+func WithPreviousFor(d time.Duration) Option {
+	return func(c *config) { c.duration(&c.previousFor, "a time for the previous key", d, 0) }
+}
+
+// WithStaleIfError sets for how long the last key that was read is used while none can be read (compare RFC 5861, section
+// 4), DefaultStaleIfError unless set; 0 for not at all. After that, requests with a token are denied with
+// authmw.ErrUnavailable until one can be read again.
+func WithStaleIfError(d time.Duration) Option {
+	return func(c *config) { c.duration(&c.staleIfError, "a time for a stale key", d, 0) }
+}
+
+// WithLogger sets where it is said that the key changed, that it cannot be read and can be again, and what a Key warns of;
+// slog.Default unless set.
+func WithLogger(logger *slog.Logger) Option {
+	return func(c *config) {
+		if logger == nil {
+			c.errs = append(c.errs, errors.New("masterkey: the logger is nil"))
+		}
+		c.log = logger
+	}
+}
+
+// A Source is an authmw.KeySource, and an authmw.KeyReloader, whose key is read again and again. Make one with Open. It is
+// safe for concurrent use.
+type Source struct {
+	settings
+	read Reader
+
+	// What requests get. It is replaced as a whole, so that they need no lock.
+	current atomic.Pointer[outcome]
+
+	mu        sync.Mutex
+	closed    bool
+	secret    []byte
+	previous  []previousKey // newest first
+	lastRead  time.Time     // when the last good reading began
+	lastErr   error         // of the last reading
+	staleAt   time.Time     // when the key will be too old; zero while it can be read
+	warned    string        // the warning that was logged last
+	reading   *reading      // the one under way
+	nextEarly time.Time     // when a failed signature may have the key read again
+
+	next  *time.Timer // to read again
+	lapse *time.Timer // for a previous key to be forgotten
+	stale *time.Timer // for staleAt
+
+	ctx  context.Context // of the readings
+	stop context.CancelFunc
+}
+
+type outcome struct {
+	keys *authmw.Keys
+	err  error
+}
+
+type previousKey struct {
+	secret []byte
+	until  time.Time
+}
+
+// reading is one look at the key. There is never more than one.
+type reading struct {
+	done     chan struct{}   // closed when it is over
+	patience context.Context // done when nobody should wait for it any more
+}
+
+// Open reads the key and returns a Source that reads it again until it is closed. The context is for this first reading
+// alone. If that fails, there is no Source: a server that cannot have its key should say so when it starts. The error
+// tells everything that is wrong with the options at once.
+func Open(ctx context.Context, read Reader, options ...Option) (*Source, error) {
+	c := config{settings: settings{DefaultInterval, DefaultPreviousFor, DefaultStaleIfError, slog.Default()}}
+	if read == nil {
+		c.errs = append(c.errs, errors.New("masterkey: the reader is nil"))
+	}
+	for _, option := range options {
+		if option == nil {
+			c.errs = append(c.errs, errors.New("masterkey: an option is nil"))
+			continue
+		}
+		option(&c)
+	}
+	if err := errors.Join(c.errs...); err != nil {
+		return nil, err
+	}
+	s := &Source{settings: c.settings, read: read}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	began := time.Now()
+	key, err := s.readOnce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.next = time.AfterFunc(s.untilNext(), s.readAgain)
+	s.lapse = time.AfterFunc(0, s.forget) // which finds nothing to do yet, as does
+	s.stale = time.AfterFunc(0, s.expire)
+	s.accept(key, began)
+	return s, nil
+}
+
+// Close ends the reading. Requests with a token are denied with authmw.ErrUnavailable from then on. It does not close the
+// database.
+func (s *Source) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.stop()
+	for _, timer := range []*time.Timer{s.next, s.lapse, s.stale} {
+		timer.Stop()
+	}
+	s.current.Store(&outcome{err: errClosed})
+	return nil
+}
+
+var (
+	errClosed    = errors.New("masterkey: the source was closed")
+	errHangs     = errors.New("the reading does not end")
+	errNotOpened = errors.New("masterkey: the source was not made by Open")
+)
+
+// Keys returns the key and those before it whose time is not over. It never waits. The error tells since when and why the
+// key cannot be read.
+func (s *Source) Keys(context.Context) (*authmw.Keys, error) {
+	if s == nil {
+		return nil, errNotOpened
+	}
+	current := s.current.Load()
+	if current == nil {
+		return nil, errNotOpened
+	}
+	return current.keys, current.err
+}
+
+// Reload returns newer Keys than those that failed, if there are any. It reads the key, if that was not done for a failed
+// signature within the interval, and waits until ctx is done but for no longer than a second.
+func (s *Source) Reload(ctx context.Context, failed *authmw.Keys) *authmw.Keys {
+	// A reading that was under way when the request came may have missed a change that came before the request. The one
+	// after that has not.
+	for range 2 {
+		if keys, _ := s.Keys(ctx); keys != failed {
+			return keys
+		}
+		r := s.readEarly()
+		if r == nil {
+			return nil
+		}
+		select {
+		case <-r.done:
+		case <-r.patience.Done():
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	keys, _ := s.Keys(ctx)
+	return keys
+}
+
+// String says nothing of the key.
+func (s *Source) String() string { return "masterkey.Source" }
+
+// Format writes what String returns, whatever the verb.
+func (s *Source) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// readEarly returns the reading that is under way, or that it began, or nil if it is too early for another.
+func (s *Source) readEarly() *reading {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	if s.reading != nil {
+		return s.reading
+	}
+	now := time.Now()
+	if now.Before(s.nextEarly) {
+		return nil
+	}
+	s.nextEarly = now.Add(s.interval)
+	return s.begin()
+}
+
+// readAgain is what the timer next does.
+func (s *Source) readAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+	case s.reading != nil: // and does not heed its timeout
+		s.next.Reset(s.untilNext())
+	default:
+		s.begin()
+	}
+}
+
+// begin begins a reading. The next one is an interval after this one, whatever it was that began it.
+func (s *Source) begin() *reading {
+	s.next.Reset(s.untilNext())
+	if s.lastErr == nil {
+		s.expireAfter(readTimeout + s.staleIfError)
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, readTimeout)
+	impatient, giveUp := context.WithTimeout(s.ctx, patience)
+	r := &reading{done: make(chan struct{}), patience: impatient}
+	s.reading = r
+	go func() {
+		defer giveUp()
+		defer cancel()
+		began := time.Now()
+		key, err := s.readOnce(ctx)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		defer close(r.done)
+		s.reading = nil
+		switch {
+		case s.closed:
+		case err != nil:
+			s.fail(err)
+		default:
+			s.accept(key, began)
+		}
+	}()
+	return r
+}
+
+// readOnce returns a good key or an error. A Reader that panics must not end the server from a goroutine of ours.
+func (s *Source) readOnce(ctx context.Context) (key Key, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = errors.New("masterkey: the reader panicked") // with what, may contain the key
+		}
+	}()
+	key, err = s.read(ctx)
+	if err != nil {
+		return Key{}, err
+	}
+	if _, err := authmw.NewKeys(key.Secret); err != nil {
+		return Key{}, fmt.Errorf("masterkey: the key from %s: %w", key.From, err)
+	}
+	return key, nil
+}
+
+// untilNext is the interval, a little longer by chance.
+func (s *Source) untilNext() time.Duration {
+	return s.interval + rand.N(s.interval/10)
+}
+
+// accept takes what a reading that began then has found. Like fail, it holds the lock.
+func (s *Source) accept(key Key, began time.Time) {
+	if s.lastErr != nil {
+		s.log.Info("The master key can be read again", "from", key.From)
+	}
+	if key.Warning != "" && key.Warning != s.warned {
+		s.log.Warn("The master key is kept badly", "why", key.Warning)
+	}
+	s.warned, s.lastRead, s.lastErr, s.staleAt = key.Warning, began, nil, time.Time{}
+	if bytes.Equal(s.secret, key.Secret) {
+		if s.current.Load().err != nil {
+			s.publish()
+		}
+		return
+	}
+	if s.secret != nil {
+		s.log.Warn("The master key changed. Cloudreve uses the previous one until it is restarted.",
+			"from", key.From, "previous_accepted_for", s.previousFor)
+		s.previous = append([]previousKey{{s.secret, time.Now().Add(s.previousFor)}}, s.previous...)
+	}
+	s.secret = bytes.Clone(key.Secret)
+	s.publish()
+}
+
+// fail takes note of a reading that found no key.
+func (s *Source) fail(err error) {
+	s.log.Warn("The master key cannot be read", "err", err, "last_read", s.lastRead)
+	if s.lastErr == nil {
+		s.expireAfter(s.staleIfError)
+	}
+	s.lastErr = err
+}
+
+// publish gives the current key and the previous ones whose time is not over to the requests that follow.
+func (s *Source) publish() {
+	now := time.Now()
+	s.previous = slices.DeleteFunc(s.previous, func(p previousKey) bool {
+		return !now.Before(p.until) || bytes.Equal(p.secret, s.secret)
+	})
+	if len(s.previous) > maxPrevious {
+		s.previous = s.previous[:maxPrevious]
+	}
+	var secrets [][]byte
+	for _, p := range s.previous {
+		secrets = append(secrets, p.secret)
+	}
+	if n := len(s.previous); n > 0 { // the oldest lapses first
+		s.lapse.Reset(s.previous[n-1].until.Sub(now))
+	}
+	keys, err := authmw.NewKeys(s.secret, secrets...)
+	s.current.Store(&outcome{keys, err})
+}
+
+// forget is what the timer lapse does.
+func (s *Source) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed && len(s.previous) > 0 && s.current.Load().err == nil {
+		s.publish()
+	}
+}
+
+func (s *Source) expireAfter(d time.Duration) {
+	s.staleAt = time.Now().Add(d)
+	s.stale.Reset(d)
+}
+
+// expire is what the timer stale does.
+func (s *Source) expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.staleAt.IsZero() || time.Now().Before(s.staleAt) {
+		return
+	}
+	why := s.lastErr
+	if why == nil {
+		why = errHangs
+	}
+	err := fmt.Errorf("masterkey: the key was last read at %s, too long ago: %w", s.lastRead.Format(time.RFC3339), why)
+	s.log.Error("The master key is too old to be used", "err", err)
+	s.current.Store(&outcome{err: err})
+}
