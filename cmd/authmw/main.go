@@ -1,0 +1,147 @@
+// Authmw makes, explains and checks the access tokens of a Cloudreve v4 site, for those who develop against a site of
+// their own. Run "authmw help" for what it can do.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// cli is a run of the program, with all of the world that it sees but files, databases and sites.
+type cli struct {
+	in       io.Reader
+	out, err io.Writer
+	color    bool
+	environ  []string
+	now      func() time.Time
+}
+
+func main() {
+	os.Exit(start(time.Now))
+}
+
+// start runs the program for the process that it is, and returns its exit status.
+func start(now func() time.Time) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	environ := os.Environ()
+	c := &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: environ, now: now}
+	c.color = term.IsTerminal(int(os.Stdout.Fd())) && c.env("NO_COLOR") == "" && c.env("TERM") != "dumb"
+	return c.run(ctx, os.Args[1:])
+}
+
+// The exit statuses. Scripts tell by them whether the answer is no, or there is none.
+const (
+	exitNo       = 1
+	exitNoAnswer = 2
+)
+
+// errNo is the error of a command that has printed its answer, which is no.
+var errNo = errors.New("no")
+
+func (c *cli) run(ctx context.Context, args []string) int {
+	root := c.command()
+	root.SetArgs(args)
+	switch err := root.ExecuteContext(ctx); {
+	case err == nil:
+		return 0
+	case errors.Is(err, errNo):
+		return exitNo
+	default:
+		c.note("%v", err)
+		return exitNoAnswer
+	}
+}
+
+// note says something to the user in one line that is not the command's output.
+func (c *cli) note(format string, args ...any) {
+	lines := strings.FieldsFunc(fmt.Sprintf(format, args...), func(r rune) bool { return r == '\n' })
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	_, _ = fmt.Fprintf(c.err, "authmw: %s\n", printable(strings.TrimPrefix(strings.Join(lines, "; "), "authmw: ")))
+}
+
+func (c *cli) print(format string, args ...any) error {
+	_, err := fmt.Fprintf(c.out, format, args...)
+	return err
+}
+
+// env returns an environment variable, "" for one that is not set.
+func (c *cli) env(name string) string {
+	value, _ := c.lookupEnv(name)
+	return value
+}
+
+func (c *cli) lookupEnv(name string) (string, bool) {
+	for _, variable := range c.environ {
+		if value, ok := strings.CutPrefix(variable, name+"="); ok {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+func (c *cli) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "authmw",
+		Short: "Access tokens of a Cloudreve site, for local debugging",
+		Long: `Authmw makes, explains and checks the access tokens of a Cloudreve v4 site.
+
+Most commands need the site's master key, the setting secret_key. They find it
+  --config FILE     as Cloudreve does, by its conf.ini: CR_SETTING_secret_key,
+                    else the database that the file names
+  --dsn URL         in a database: sqlite:PATH, mysql://user@host/name or
+                    postgres://user@host/name
+  --key-file FILE   in a file, or on standard input with -
+  otherwise         in the environment: CR_SETTING_secret_key has the key,
+                    AUTHMW_DSN a database's URL, with its password
+No secret is ever an argument: others on the machine can read those.
+
+The exit status is 0 for yes, 1 for no, and 2 if there is no answer, such as for
+a wrong path or a database that is down.`,
+		Example: `  curl -H "Authorization: Bearer $(authmw token --config data/conf.ini --email admin@example.com)" \
+    http://127.0.0.1:5212/api/v4/user/me
+  authmw inspect eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2…
+  authmw doctor --config data/conf.ini --url http://127.0.0.1:5212`,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(c.in)
+	root.SetOut(c.out)
+	root.SetErr(c.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
+	})
+	root.AddCommand(c.tokenCommand(), c.inspectCommand(), c.verifyCommand(), c.uidCommand(), c.keyCommand(), c.doctorCommand())
+	return root
+}
+
+// arguments checks how many a command is given, and says in one line what it wants.
+func arguments(least, most int, want string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return fmt.Errorf("%s wants %s: see %s --help", cmd.CommandPath(), want, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
+}

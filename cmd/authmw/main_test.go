@@ -1,0 +1,140 @@
+package main
+
+import (
+	"database/sql"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/authmw/authmw"
+	authhttp "github.com/authmw/authmw/adapters/nethttp"
+)
+
+// nowVariable stops the clock of the program under test, and of nothing else.
+const nowVariable = "AUTHMW_TEST_NOW"
+
+// captured is when the site of the capture issued its first tokens.
+var captured = time.Unix(1795430989, 0).UTC()
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"authmw": func() {
+		now := time.Now
+		if text := os.Getenv(nowVariable); text != "" {
+			t, err := time.Parse(time.RFC3339, text)
+			if err != nil {
+				panic(err)
+			}
+			now = func() time.Time { return t }
+		}
+		os.Exit(start(now))
+	}})
+}
+
+// TestScripts types commands as a user does. Those of testdata/database run under each kind of database.
+func TestScripts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cloudreve.db")
+	fill(t, file, sqliteDialect)
+	database, err := os.ReadFile(file)
+	require.NoError(t, err)
+	testscript.Run(t, params(t, "testdata/script", func(env *testscript.Env) error {
+		return os.WriteFile(filepath.Join(env.WorkDir, "data", "cloudreve.db"), database, 0o600)
+	}))
+}
+
+func TestDatabaseScripts(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			db := kind.create(t)
+			testscript.Run(t, params(t, "testdata/database", func(env *testscript.Env) error {
+				env.Setenv("DSN", db.url)
+				return os.WriteFile(filepath.Join(env.WorkDir, "data", "conf.ini"), []byte(db.config), 0o600)
+			}))
+		})
+	}
+}
+
+// params are those of all scripts: they run at the time of the capture, with the captured key in key.txt, and with two
+// sites, one of which has another database and a clock that is a minute behind.
+func params(t *testing.T, dir string, setup func(*testscript.Env) error) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("AUTHMW_UPDATE_SCRIPTS") != "",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv(nowVariable, captured.Format(time.RFC3339))
+			env.Setenv("SITE", cloudreve(t, siteID, captured).URL)
+			env.Setenv("OTHER_SITE", cloudreve(t, "another", captured.Add(-time.Minute)).URL)
+			if err := os.Mkdir(filepath.Join(env.WorkDir, "data"), 0o700); err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "key.txt"), []byte(capture(t).SecretKey+"\n"), 0o600); err != nil {
+				return err
+			}
+			return setup(env)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// lock FILE holds an SQLite database until the script is over.
+			"lock": func(ts *testscript.TestScript, _ bool, args []string) {
+				db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+				ts.Check(err)
+				ts.Defer(func() { _ = db.Close() })
+				db.SetMaxOpenConns(1)
+				_, err = db.Exec("BEGIN EXCLUSIVE")
+				ts.Check(err)
+			},
+			// sql STATEMENT changes the script's database.
+			"sql": func(ts *testscript.TestScript, _ bool, args []string) {
+				db, err := sql.Open("sqlite", ts.MkAbs("data/cloudreve.db"))
+				ts.Check(err)
+				defer func() { _ = db.Close() }()
+				_, err = db.Exec(strings.Join(args, " "))
+				ts.Check(err)
+			},
+		},
+	}
+}
+
+// cloudreve is a stand-in for a site with the captured key, as far as doctor asks it. Its answers have the captured form.
+func cloudreve(t *testing.T, id string, now time.Time) *httptest.Server {
+	v, err := authmw.New([]byte(capture(t).SecretKey), authmw.WithClock(func() time.Time { return now }),
+		authmw.WithLenientOptional(), authmw.WithRenderer(authmw.CloudreveEnvelope))
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	answer := func(path, body string) {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, body) })
+	}
+	answer("/api/v4/site/ping", `{"code":0,"data":"4.14.0","msg":""}`)
+	answer("/api/v4/site/config/basic", `{"code":0,"data":{"instance_id":"`+id+`","title":"Cloudreve"},"msg":""}`)
+	answer("/plain", "hello")
+	mux.Handle("GET /api/v4/user/me", authhttp.Optional(v)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		claims, ok := authmw.FromContext(r.Context())
+		switch {
+		case !ok:
+			_, _ = fmt.Fprint(w, `{"code":401,"msg":"Login required"}`)
+		case claims.Subject == "wGH0":
+			_, _ = fmt.Fprint(w, `{"code":0,"data":{"id":"wGH0"},"msg":""}`)
+		case strings.Trim(claims.Subject, alphanumeric) != "":
+			_, _ = fmt.Fprint(w, `{"code":404,"msg":"User not found"}`)
+		default:
+			_, _ = fmt.Fprint(w, `{"code":50001,"msg":"failed to get login user"}`)
+		}
+	})))
+	mux.HandleFunc("/moved/", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://elsewhere.example"+strings.TrimPrefix(r.URL.Path, "/moved"), http.StatusFound)
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", now.Format(http.TimeFormat))
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/authmw/authmw/masterkey"
+	"github.com/authmw/authmw/uid"
+)
+
+// site is where the key and the users of a Cloudreve site are found.
+type site struct {
+	cli        *cli
+	read       masterkey.Reader // nil if nothing names a key
+	db         *database        // nil if there is only a key
+	overridden bool             // the environment goes before the settings in db, as in Cloudreve
+}
+
+// dsnVariable has the URL of the database, which an argument must not have if there is a password in it.
+const dsnVariable = "AUTHMW_DSN"
+
+// timeout is for all that a command asks of a database.
+const timeout = 15 * time.Second
+
+var errNoKey = errors.New("there is no key to work with: name Cloudreve's conf.ini with --config, or see authmw --help for other ways")
+
+// withSite adds to cmd the flags that say where the key is, and has it run with the site that they name.
+func (c *cli) withSite(cmd *cobra.Command, run func(ctx context.Context, s *site, args []string) error) *cobra.Command {
+	var conf, dsn, keyFile string
+	flags := cmd.Flags()
+	flags.StringVar(&conf, "config", "", "find the key as Cloudreve does, by its conf.ini `file`")
+	flags.StringVar(&dsn, "dsn", "", "find the key in a database: sqlite:PATH, mysql://user@host/name, postgres://… (with a password: only in "+dsnVariable+")")
+	flags.StringVar(&keyFile, "key-file", "", "read the key from a `file`, or from standard input: -")
+	cmd.MarkFlagsMutuallyExclusive("config", "dsn", "key-file")
+	for _, name := range []string{"config", "key-file"} {
+		_ = cmd.MarkFlagFilename(name) // which fails for flags that are not there
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := c.site(conf, dsn, keyFile)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+		defer cancel()
+		return run(ctx, s, args)
+	}
+	return cmd
+}
+
+func (c *cli) site(conf, dsn, keyFile string) (*site, error) {
+	_, inEnv := c.lookupEnv(masterkey.Variable)
+	switch {
+	case conf != "":
+		cfg, err := readConfig(conf, c.environ)
+		if err != nil {
+			return nil, err
+		}
+		if cfg.TablePrefix != "" {
+			c.note("TablePrefix in %s is ignored: Cloudreve v4 does so too", conf)
+		}
+		db, err := cfg.open(conf)
+		if err != nil {
+			return nil, err
+		}
+		return &site{cli: c, db: db, read: masterkey.Cloudreve(db.DB), overridden: true}, nil
+	case dsn != "":
+		if hasPassword(dsn) {
+			return nil, fmt.Errorf("--dsn has a password, which others on this machine can read: set %s in its place", dsnVariable)
+		}
+		db, err := openURL(dsn)
+		if err != nil {
+			return nil, err
+		}
+		return &site{cli: c, db: db, read: masterkey.Database(db.DB)}, nil
+	case keyFile == "-":
+		return &site{cli: c, read: c.keyFromInput}, nil
+	case keyFile != "":
+		return &site{cli: c, read: masterkey.File(keyFile)}, nil
+	case c.env(dsnVariable) != "":
+		db, err := openURL(c.env(dsnVariable))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", dsnVariable, err)
+		}
+		return &site{cli: c, db: db, read: masterkey.Cloudreve(db.DB), overridden: true}, nil
+	case inEnv:
+		return &site{cli: c, read: masterkey.Env(masterkey.Variable), overridden: true}, nil
+	default:
+		return &site{cli: c}, nil
+	}
+}
+
+func (s *site) close() {
+	if s.db != nil {
+		_ = s.db.Close() // it was only read
+	}
+}
+
+// key returns the site's key.
+func (s *site) key(ctx context.Context) (masterkey.Key, error) {
+	if s.read == nil {
+		return masterkey.Key{}, errNoKey
+	}
+	key, err := s.read(ctx)
+	if err == nil && key.Warning != "" {
+		s.cli.note("warning: %s", key.Warning)
+	}
+	return key, s.db.explain(err)
+}
+
+func (c *cli) keyFromInput(context.Context) (masterkey.Key, error) {
+	input, err := c.readInput("-")
+	if err != nil {
+		return masterkey.Key{}, err
+	}
+	if line, ok := strings.CutSuffix(input, "\n"); ok {
+		input = strings.TrimSuffix(line, "\r")
+	}
+	if input == "" {
+		return masterkey.Key{}, errors.New("standard input has no key: write the value of the setting secret_key to it")
+	}
+	return masterkey.Key{Secret: []byte(input), From: "standard input"}, nil
+}
+
+// setting returns one of the site's settings, as it is in force.
+func (s *site) setting(ctx context.Context, name string) (string, error) {
+	if s.overridden {
+		if value, ok := s.cli.lookupEnv("CR_SETTING_" + name); ok {
+			return value, nil
+		}
+	}
+	if s.db == nil {
+		return "", fmt.Errorf("the setting %s is in Cloudreve's database: name that with --config or --dsn", name)
+	}
+	value, err := masterkey.Setting(ctx, s.db.DB, name)
+	return value, s.db.explain(err)
+}
+
+// ids returns the encoding of the site's IDs.
+func (s *site) ids(ctx context.Context) (*uid.IDs, error) {
+	salt, err := s.setting(ctx, "hash_id_salt")
+	if err != nil {
+		return nil, err
+	}
+	return uid.New(salt)
+}
+
+// user is a row of the table users.
+type user struct {
+	id       int64
+	email    string
+	password string // as it is stored, which is not what the user types
+	status   string
+}
+
+// userByEmail finds a user as Cloudreve does, in any letter case.
+func (s *site) userByEmail(ctx context.Context, email string) (user, error) {
+	if s.db == nil {
+		return user{}, errors.New("users are found by e-mail address in Cloudreve's database: name that with --config or --dsn")
+	}
+	u, err := s.user(ctx, "LOWER(email) = LOWER("+s.db.placeholder+")", email)
+	if errors.Is(err, sql.ErrNoRows) {
+		return user{}, fmt.Errorf("no user of this site has the e-mail address %s: see the users in its admin panel", email)
+	}
+	return u, err
+}
+
+// userByID finds a user by the ID that the API has.
+func (s *site) userByID(ctx context.Context, id string) (user, error) {
+	ids, err := s.ids(ctx)
+	if err != nil {
+		return user{}, err
+	}
+	n, err := ids.Decode(id, uid.User)
+	if err != nil {
+		return user{}, fmt.Errorf("%s is not the ID of a user of this site (%w): find one with --email", id, err)
+	}
+	u, err := s.user(ctx, "id = "+s.db.placeholder, n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return user{}, fmt.Errorf("no user of this site has the ID %s, number %d: find one with --email", id, n)
+	}
+	return u, err
+}
+
+func (s *site) user(ctx context.Context, where string, argument any) (u user, err error) {
+	var password sql.NullString
+	row := s.db.QueryRowContext(ctx, "SELECT id, email, password, status FROM users WHERE "+where+" AND deleted_at IS NULL", argument)
+	err = row.Scan(&u.id, &u.email, &password, &u.status)
+	u.password = password.String
+	return u, s.db.explain(err)
+}
+
+// readInput returns what an argument stands for: itself or, for -, standard input.
+func (c *cli) readInput(argument string) (string, error) {
+	if argument != "-" {
+		return argument, nil
+	}
+	const limit = 1 << 20
+	input, err := io.ReadAll(io.LimitReader(c.in, limit+1))
+	if err != nil {
+		return "", fmt.Errorf("standard input cannot be read: %w", err)
+	}
+	if len(input) > limit {
+		return "", errors.New("standard input has more than 1 MiB: that is too much")
+	}
+	return string(input), nil
+}

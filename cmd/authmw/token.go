@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/authmw/authmw/issuer"
+	"github.com/authmw/authmw/uid"
+)
+
+func (c *cli) tokenCommand() *cobra.Command {
+	var order order
+	cmd := &cobra.Command{
+		Use:   "token",
+		Short: "Print an access token for a user",
+		Long: `Print an access token for a user, ready for $(…), as Cloudreve itself signs it.
+
+It is for debugging on your own machine: it lets in whoever has it until it
+expires, and nothing revokes it.
+
+With --refresh, print Cloudreve's token object with a refresh token as well,
+as JSON. That needs the database.`,
+		Example: `  authmw token --config data/conf.ini --email admin@example.com
+  authmw token --key-file key.txt --user lUpa --ttl 10m
+  authmw token --config data/conf.ini --user lUpa --client-id my-app --scopes Files.Read,Shares.Read
+  authmw token --config data/conf.ini --email admin@example.com --refresh | jq -r .refresh_token
+  curl -H "Authorization: Bearer $(authmw token --key-file key.txt --user lUpa)" http://127.0.0.1:5212/api/v4/user/me`,
+		Args: arguments(0, 0, "flags alone"),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&order.user, "user", "", "the user's `ID` in the API, such as lUpa, which becomes sub")
+	flags.StringVar(&order.email, "email", "", "the user's e-mail `address`, to be found in the database")
+	flags.DurationVar(&order.ttl, "ttl", issuer.DefaultAccessTTL, "for how long the token is valid, such as 90s or 24h")
+	flags.StringVar(&order.notBefore, "nbf", "", "from when it is valid: a `time` such as 2026-11-24T10:00:00Z, Unix seconds, or from now such as -5m (default now)")
+	flags.StringSliceVar(&order.scopes, "scopes", nil, "what an OAuth client may do, such as Files.Read,Shares.Write")
+	flags.StringVar(&order.clientID, "client-id", "", "the OAuth client's `ID`; without it, the token may do all that the user may")
+	flags.BoolVar(&order.refresh, "refresh", false, "a pair with a refresh token, as JSON")
+	cmd.MarkFlagsOneRequired("user", "email")
+	cmd.MarkFlagsMutuallyExclusive("user", "email")
+	return c.withSite(cmd, func(ctx context.Context, s *site, _ []string) error { return s.token(ctx, order) })
+}
+
+// order is a token as ordered.
+type order struct {
+	user, email, notBefore, clientID string
+	ttl                              time.Duration
+	scopes                           []string
+	refresh                          bool
+}
+
+func (s *site) token(ctx context.Context, o order) error {
+	if len(o.scopes) > 0 && o.clientID == "" {
+		return errors.New("--scopes bind only an OAuth client's token: add --client-id, or the token may do everything")
+	}
+	from, err := parseTime(o.notBefore, s.cli.now())
+	if err != nil {
+		return err
+	}
+	key, err := s.key(ctx)
+	if err != nil {
+		return err
+	}
+	subject, u, err := s.subject(ctx, o.user, o.email)
+	if err != nil {
+		return err
+	}
+	if u != nil && u.status != "active" {
+		s.cli.note("warning: this user is %s, and Cloudreve will not accept the token", u.status)
+	}
+
+	refreshTTL := issuer.DefaultRefreshTTL
+	options := []issuer.Option{issuer.WithClock(func() time.Time { return from })}
+	if o.refresh {
+		if u == nil {
+			return errors.New("a refresh token has a hash of the user's password, which is in the database: name that with --config or --dsn")
+		}
+		siteID, err := s.setting(ctx, "siteID")
+		if err != nil {
+			return err
+		}
+		if ttl := s.seconds(ctx, "refresh_token_ttl"); ttl > 0 {
+			refreshTTL = ttl
+		}
+		options = append(options, issuer.WithStateHash(func(context.Context, issuer.Grant) ([]byte, error) {
+			return issuer.CloudreveStateHash(u.email, u.password, siteID), nil
+		}))
+	}
+	options = append(options, issuer.WithTTL(o.ttl, refreshTTL))
+	i, err := issuer.NewCloudreveCompatible(key.Secret, issuer.NewMemoryStore(), options...)
+	if err != nil {
+		return err
+	}
+	pair, err := i.Issue(ctx, issuer.Grant{Subject: subject, ClientID: o.clientID, Scopes: o.scopes})
+	if err != nil {
+		return err
+	}
+	s.cli.note("for local debugging: until %s, whoever has this is user %s; the key is from %s",
+		pair.AccessExpires.Format(timeFormat), subject, key.From)
+	if !o.refresh {
+		return s.cli.print("%s\n", pair.AccessToken)
+	}
+	return json.NewEncoder(s.cli.out).Encode(pair)
+}
+
+// subject returns the sub of a user and, where there is a database, the user's row.
+func (s *site) subject(ctx context.Context, id, email string) (string, *user, error) {
+	if email == "" {
+		if s.db == nil {
+			return id, nil, nil
+		}
+		u, err := s.userByID(ctx, id)
+		return id, &u, err
+	}
+	u, err := s.userByEmail(ctx, email)
+	if err != nil {
+		return "", nil, err
+	}
+	ids, err := s.ids(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	id, err = ids.Encode(u.id, uid.User)
+	return id, &u, err
+}
+
+// seconds returns a setting that is a time in seconds, and 0 if it is not there or no such thing.
+func (s *site) seconds(ctx context.Context, name string) time.Duration {
+	value, err := s.setting(ctx, name)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(value, 10, 32)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}
+
+const timeFormat = "2006-01-02 15:04:05 MST"
+
+// parseTime reads a time that the user gives: none for now, a duration from now, Unix seconds, or RFC 3339.
+func parseTime(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return now, nil
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.Unix(n, 0), nil
+	}
+	if d, err := time.ParseDuration(text); err == nil {
+		return now.Add(d), nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	return time.Time{}, fmt.Errorf("--nbf %s is no time: write it as 2026-11-24T10:00:00Z, as Unix seconds, or as -5m from now", text)
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/authmw/authmw/uid"
+)
+
+func (c *cli) uidCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "uid",
+		Short: "Turn the numbers in Cloudreve's database into IDs, and back",
+		Long: `Turn the numbers in Cloudreve's database into the IDs that its API and the sub
+of its tokens have, and back. That takes the setting hash_id_salt, from the
+database or from --salt. It is no secret.`,
+		Args: cobra.NoArgs,
+	}
+	encode := &cobra.Command{
+		Use:     "encode NUMBER",
+		Short:   "Print the ID of a number",
+		Example: "  authmw uid encode --config data/conf.ini 1\n  authmw uid encode --config data/conf.ini --type folder 42",
+		Args:    arguments(1, 1, "a number"),
+	}
+	decode := &cobra.Command{
+		Use:     "decode ID",
+		Short:   "Print the number of an ID",
+		Example: "  authmw uid decode --config data/conf.ini lUpa",
+		Args:    arguments(1, 1, "an ID"),
+	}
+	cmd.AddCommand(
+		c.withIDs(encode, func(ids *uid.IDs, t uid.Type, argument string) error {
+			n, err := strconv.ParseInt(argument, 10, 64)
+			if err != nil || n < 0 {
+				return fmt.Errorf("%s is no number from 0 to 9223372036854775807", argument)
+			}
+			id, err := ids.Encode(n, t)
+			if err != nil {
+				return err
+			}
+			return c.print("%s\n", id)
+		}),
+		c.withIDs(decode, func(ids *uid.IDs, t uid.Type, argument string) error {
+			n, err := ids.Decode(argument, t)
+			if err != nil {
+				return fmt.Errorf("%s: %w", argument, err)
+			}
+			return c.print("%d\n", n)
+		}),
+	)
+	return cmd
+}
+
+// withIDs adds to cmd the flags for a salt and a type, and has it run with them.
+func (c *cli) withIDs(cmd *cobra.Command, run func(ids *uid.IDs, t uid.Type, argument string) error) *cobra.Command {
+	var names []string
+	for t := uid.Share; t <= uid.Payment; t++ {
+		names = append(names, strings.ReplaceAll(strings.ToLower(t.String()), " ", "-"))
+	}
+	var salt, typeName string
+	cmd.Flags().StringVar(&salt, "salt", "", "the setting hash_id_salt")
+	cmd.Flags().StringVar(&typeName, "type", "user", "what it is the `ID` of: "+strings.Join(names, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+	return c.withSite(cmd, func(ctx context.Context, s *site, args []string) error {
+		t := uid.Type(-1)
+		for n, name := range names {
+			if name == strings.ToLower(typeName) {
+				t = uid.Type(n)
+			}
+		}
+		if t < 0 {
+			return fmt.Errorf("there is no type %s: it is one of %s", typeName, strings.Join(names, ", "))
+		}
+		ids, err := uid.New(salt)
+		if salt == "" {
+			ids, err = s.ids(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		return run(ids, t, args[0])
+	})
+}
