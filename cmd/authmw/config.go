@@ -32,7 +32,7 @@ const overridePrefix = "CR_CONF_"
 
 // readConfig reads conf.ini as Cloudreve 4.14 does, with the library that it uses and with its defaults: missing
 // sections and keys have those, and a number that is none is ignored. In particular, # and ; begin a comment anywhere in
-// a value that is not in backquotes or quotation marks.
+// a value that is not in backquotes; quotation marks do not help.
 func readConfig(path string, environ []string) (config, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {

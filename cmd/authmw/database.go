@@ -131,17 +131,14 @@ func nativeMySQL(dsn string) (string, error) {
 	return native, nil
 }
 
-// hasPassword reports whether there is a password in what openURL takes.
+// hasPassword reports whether there may be a password in what openURL takes, in any of its forms.
 func hasPassword(dsn string) bool {
-	if u, err := url.Parse(dsn); err == nil && u.User != nil {
-		_, ok := u.User.Password()
-		return ok
+	kind, rest, _ := strings.Cut(dsn, ":")
+	if strings.HasPrefix(kind, "sqlite") {
+		return false
 	}
-	if native, ok := strings.CutPrefix(dsn, "mysql:"); ok {
-		m, err := mysql.ParseDSN(native)
-		return err != nil || m.Passwd != ""
-	}
-	return strings.Contains(strings.ToLower(dsn), "password")
+	userinfo := rest[:max(0, strings.LastIndexByte(rest, '@'))]
+	return strings.Contains(userinfo, ":") || strings.Contains(strings.ToLower(rest), "password")
 }
 
 // openDSN opens a database by what its driver takes, as in DatabaseURL of conf.ini.
@@ -211,6 +208,9 @@ func openPostgres(dsn string) (*database, error) {
 func (d *database) explain(err error) error {
 	if d == nil || err == nil {
 		return err
+	}
+	if text, ok := strings.CutSuffix(err.Error(), ": "+sql.ErrNoRows.Error()); ok {
+		return errors.New(text)
 	}
 	what, detail := "", ""
 	var my *mysql.MySQLError

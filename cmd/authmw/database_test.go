@@ -34,6 +34,16 @@ func capture(t *testing.T) (c captureFile) {
 	return c
 }
 
+func (c captureFile) token(t *testing.T, name string) string {
+	for _, token := range c.Tokens {
+		if token.Name == name {
+			return token.Token
+		}
+	}
+	t.Fatalf("no token %s was captured", name)
+	return ""
+}
+
 // dialect is what differs between the databases that Cloudreve can have.
 type dialect struct {
 	driver                string
@@ -150,7 +160,7 @@ func create(t *testing.T, d dialect, kind, variable, fallback string, source fun
 	u.Path = "/" + name
 	fill(t, source(u), d)
 	password, _ := u.User.Password()
-	return server{source(u), u.String(), fmt.Sprintf("[Database]\nType = %s\nHost = %s\nPort = %s\nUser = %s\nPassword = `%s`\nName = %s\nTablePrefix = cd_\n",
+	return server{source(u), u.String(), fmt.Sprintf("[Database]\nType = %s\nHost = %s\nPort = %s\nUser = %s\nPassword = `%s`\nName = %s\n",
 		kind, u.Hostname(), u.Port(), u.User.Username(), password, name)}
 }
 

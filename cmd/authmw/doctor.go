@@ -34,12 +34,13 @@ a minute; the key is not sent. The exit status is 1 if something is wrong.`,
 	flags.StringVar(&address, "url", "", "the site's `URL`, such as http://127.0.0.1:5212")
 	flags.StringVar(&id, "user", "", "the `ID` of the user that the token is for; any, unless given")
 	flags.StringVar(&email, "email", "", "that user's e-mail `address`")
-	_ = cmd.MarkFlagRequired("url")
-	cmd.MarkFlagsMutuallyExclusive("user", "email")
 	return c.withSite(cmd, func(ctx context.Context, s *site, _ []string) error {
+		if id != "" && email != "" {
+			return errors.New("--user and --email each say who the token is for: give one")
+		}
 		base, err := url.Parse(address)
 		if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-			return errors.New("--url is no URL such as http://127.0.0.1:5212")
+			return errors.New("--url has to be the site's URL, such as http://127.0.0.1:5212")
 		}
 		return s.diagnose(ctx, base, id, email)
 	})

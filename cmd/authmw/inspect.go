@@ -319,7 +319,11 @@ func human(d time.Duration) string {
 	if d < 2*day {
 		return d.String()
 	}
-	return fmt.Sprintf("%d days %v", d/day, (d % day).Round(time.Minute))
+	days := fmt.Sprintf("%d days", d/day)
+	if rest := (d % day).Round(time.Minute); rest > 0 {
+		days += " " + strings.TrimSuffix(rest.String(), "0s")
+	}
+	return days
 }
 
 // printable returns text with \u escapes for what could move the cursor or hide something on a terminal.
@@ -337,7 +341,7 @@ func printable(text string) string {
 
 var (
 	inHeader   = regexp.MustCompile(`(?i)\bauthorization["']?\s*:\s*["']?([^"'\r\n]*)`)
-	withScheme = regexp.MustCompile(`(?i)^bearer\s+`)
+	withScheme = regexp.MustCompile(`(?i)^bearer(\s+|$)`)
 )
 
 // findToken returns the one token in what a user pastes: bare, after "Bearer", in an Authorization header, or in a command
@@ -353,7 +357,7 @@ func findToken(input string) (string, error) {
 	}
 	token = strings.TrimSpace(token)
 	token = withScheme.ReplaceAllString(token, "")
-	token = strings.Trim(token, `"'`)
+	token = strings.Trim(token, `"'^`)
 	switch {
 	case token == "":
 		return "", errors.New("there is no token: give one, or - and write it to standard input")

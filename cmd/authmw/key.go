@@ -16,8 +16,8 @@ func (c *cli) keyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Check the site's master key, or show it",
-		Args:  cobra.NoArgs,
 	}
+	group(cmd)
 	check := &cobra.Command{
 		Use:   "check",
 		Short: "Check the key's length and characters, and whether it is known to be weak",

@@ -65,11 +65,14 @@ func (c *cli) run(ctx context.Context, args []string) int {
 
 // note says something to the user in one line that is not the command's output.
 func (c *cli) note(format string, args ...any) {
-	lines := strings.FieldsFunc(fmt.Sprintf(format, args...), func(r rune) bool { return r == '\n' })
+	lines := strings.Split(fmt.Sprintf(format, args...), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])
+		for _, library := range []string{"authmw: ", "masterkey: ", "issuer: ", "uid: "} {
+			lines[i] = strings.TrimPrefix(lines[i], library)
+		}
 	}
-	_, _ = fmt.Fprintf(c.err, "authmw: %s\n", printable(strings.TrimPrefix(strings.Join(lines, "; "), "authmw: ")))
+	_, _ = fmt.Fprintf(c.err, "authmw: %s\n", printable(strings.Join(lines, "; ")))
 }
 
 func (c *cli) print(format string, args ...any) error {
@@ -124,6 +127,7 @@ a wrong path or a database that is down.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
 	})
+	group(root)
 	root.AddCommand(c.tokenCommand(), c.inspectCommand(), c.verifyCommand(), c.uidCommand(), c.keyCommand(), c.doctorCommand())
 	return root
 }
@@ -135,6 +139,21 @@ func arguments(least, most int, want string) cobra.PositionalArgs {
 			return fmt.Errorf("%s wants %s: see %s --help", cmd.CommandPath(), want, cmd.CommandPath())
 		}
 		return nil
+	}
+}
+
+// group makes cmd one that does nothing but hold others.
+func group(cmd *cobra.Command) {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		meant := ""
+		if suggestions := cmd.SuggestionsFor(args[0]); len(suggestions) > 0 {
+			meant = ", did you mean " + strings.Join(suggestions, " or ") + "?"
+		}
+		return fmt.Errorf("there is no command %s %s%s: see %s --help", cmd.CommandPath(), args[0], meant, cmd.CommandPath())
 	}
 }
 

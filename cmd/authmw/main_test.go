@@ -2,6 +2,7 @@ package main
 
 import (
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -71,12 +72,21 @@ func params(t *testing.T, dir string, setup func(*testscript.Env) error) testscr
 		UpdateScripts:       os.Getenv("AUTHMW_UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv(nowVariable, captured.Format(time.RFC3339))
+			c := capture(t)
+			env.Setenv("KEY", c.SecretKey)
+			env.Setenv("SALT", salt)
+			env.Setenv("TOKEN", c.token(t, "login, access"))
+			env.Setenv("REFRESH", c.token(t, "login, refresh"))
+			env.Setenv("TERM", "xterm")
 			env.Setenv("SITE", cloudreve(t, siteID, captured).URL)
 			env.Setenv("OTHER_SITE", cloudreve(t, "another", captured.Add(-time.Minute)).URL)
-			if err := os.Mkdir(filepath.Join(env.WorkDir, "data"), 0o700); err != nil {
+			if err := os.MkdirAll(filepath.Join(env.WorkDir, "data"), 0o700); err != nil {
 				return err
 			}
-			if err := os.WriteFile(filepath.Join(env.WorkDir, "key.txt"), []byte(capture(t).SecretKey+"\n"), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "key.txt"), []byte(c.SecretKey+"\n"), 0o600); err != nil {
+				return err
+			}
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "other.txt"), []byte("another key of more than 32 bytes, and random"), 0o600); err != nil {
 				return err
 			}
 			return setup(env)
@@ -89,6 +99,15 @@ func params(t *testing.T, dir string, setup func(*testscript.Env) error) testscr
 				ts.Defer(func() { _ = db.Close() })
 				db.SetMaxOpenConns(1)
 				_, err = db.Exec("BEGIN EXCLUSIVE")
+				ts.Check(err)
+			},
+			// refresh-token FILE prints the refresh token in what token --refresh printed.
+			"refresh-token": func(ts *testscript.TestScript, _ bool, args []string) {
+				var pair struct {
+					RefreshToken string `json:"refresh_token"`
+				}
+				ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &pair))
+				_, err := fmt.Fprintln(ts.Stdout(), pair.RefreshToken)
 				ts.Check(err)
 			},
 			// sql STATEMENT changes the script's database.

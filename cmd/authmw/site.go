@@ -38,7 +38,6 @@ func (c *cli) withSite(cmd *cobra.Command, run func(ctx context.Context, s *site
 	flags.StringVar(&conf, "config", "", "find the key as Cloudreve does, by its conf.ini `file`")
 	flags.StringVar(&dsn, "dsn", "", "find the key in a database: sqlite:PATH, mysql://user@host/name, postgres://… (with a password: only in "+dsnVariable+")")
 	flags.StringVar(&keyFile, "key-file", "", "read the key from a `file`, or from standard input: -")
-	cmd.MarkFlagsMutuallyExclusive("config", "dsn", "key-file")
 	for _, name := range []string{"config", "key-file"} {
 		_ = cmd.MarkFlagFilename(name) // which fails for flags that are not there
 	}
@@ -57,7 +56,15 @@ func (c *cli) withSite(cmd *cobra.Command, run func(ctx context.Context, s *site
 
 func (c *cli) site(conf, dsn, keyFile string) (*site, error) {
 	_, inEnv := c.lookupEnv(masterkey.Variable)
+	named := 0
+	for _, flag := range []string{conf, dsn, keyFile} {
+		if flag != "" {
+			named++
+		}
+	}
 	switch {
+	case named > 1:
+		return nil, errors.New("--config, --dsn and --key-file each say where the key is: give one")
 	case conf != "":
 		cfg, err := readConfig(conf, c.environ)
 		if err != nil {
@@ -194,6 +201,9 @@ func (s *site) user(ctx context.Context, where string, argument any) (u user, er
 	row := s.db.QueryRowContext(ctx, "SELECT id, email, password, status FROM users WHERE "+where+" AND deleted_at IS NULL", argument)
 	err = row.Scan(&u.id, &u.email, &password, &u.status)
 	u.password = password.String
+	if errors.Is(err, sql.ErrNoRows) {
+		return u, err
+	}
 	return u, s.db.explain(err)
 }
 

@@ -41,8 +41,6 @@ as JSON. That needs the database.`,
 	flags.StringSliceVar(&order.scopes, "scopes", nil, "what an OAuth client may do, such as Files.Read,Shares.Write")
 	flags.StringVar(&order.clientID, "client-id", "", "the OAuth client's `ID`; without it, the token may do all that the user may")
 	flags.BoolVar(&order.refresh, "refresh", false, "a pair with a refresh token, as JSON")
-	cmd.MarkFlagsOneRequired("user", "email")
-	cmd.MarkFlagsMutuallyExclusive("user", "email")
 	return c.withSite(cmd, func(ctx context.Context, s *site, _ []string) error { return s.token(ctx, order) })
 }
 
@@ -55,6 +53,9 @@ type order struct {
 }
 
 func (s *site) token(ctx context.Context, o order) error {
+	if (o.user == "") == (o.email == "") {
+		return errors.New("say who the token is for, with --user or with --email")
+	}
 	if len(o.scopes) > 0 && o.clientID == "" {
 		return errors.New("--scopes bind only an OAuth client's token: add --client-id, or the token may do everything")
 	}

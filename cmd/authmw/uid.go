@@ -18,8 +18,8 @@ func (c *cli) uidCommand() *cobra.Command {
 		Long: `Turn the numbers in Cloudreve's database into the IDs that its API and the sub
 of its tokens have, and back. That takes the setting hash_id_salt, from the
 database or from --salt. It is no secret.`,
-		Args: cobra.NoArgs,
 	}
+	group(cmd)
 	encode := &cobra.Command{
 		Use:     "encode NUMBER",
 		Short:   "Print the ID of a number",
