@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/stretchr/testify/require"
+
+	"github.com/authmw/authmw"
+	authhttp "github.com/authmw/authmw/adapters/nethttp"
+	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/masterkey"
+)
+
+// These are the tests of package masterkey that need real databases: the drivers are here.
+
+func TestDatabase(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			db := openServer(t, kind.dialect, kind.create(t))
+			key, err := masterkey.Database(db)(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, capture(t).SecretKey, string(key.Secret))
+			value, err := masterkey.Setting(t.Context(), db, "hash_id_salt")
+			require.NoError(t, err)
+			require.Equal(t, salt, value)
+
+			for _, row := range []struct{ name, change, want string }{
+				{"NULL", "UPDATE settings SET value = NULL WHERE name = 'secret_key'", "the setting secret_key in the database is empty"},
+				{"short", "UPDATE settings SET value = 'short' WHERE name = 'secret_key'", "has 5 bytes"},
+				{"deleted", "UPDATE settings SET value = '" + key.String() + key.String() + "', deleted_at = updated_at WHERE name = 'secret_key'", "there is no setting secret_key"},
+				{"no table", "DROP TABLE settings", "the setting secret_key cannot be read"},
+			} {
+				t.Run(row.name, func(t *testing.T) {
+					_, err := db.ExecContext(t.Context(), row.change)
+					require.NoError(t, err)
+					_, err = masterkey.Database(db)(t.Context())
+					require.ErrorContains(t, err, row.want)
+				})
+			}
+		})
+	}
+}
+
+func openServer(t *testing.T, d dialect, s server) *sql.DB {
+	db, err := sql.Open(d.driver, s.source)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+// TestRotationUnderLoad has the key change in a real database, twice, while 1,000 requests a second are served for
+// 200 seconds of the bubble's clock. What users have is valid: a token of the key that the database has, or of one that
+// it had less than a minute ago.
+func TestRotationUnderLoad(t *testing.T) {
+	const (
+		previousFor  = 60 * time.Second
+		seconds      = 200
+		perSecond    = 1000
+		rotateEvery  = 80 * time.Second
+		senders      = 8
+		perSender    = perSecond / senders
+		stillAllowed = masterkey.DefaultInterval * 11 / 10 // until the change is seen, if nothing tells of it
+	)
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			s := kind.create(t)
+			synctest.Test(t, func(t *testing.T) {
+				db, err := sql.Open(kind.dialect.driver, s.source)
+				require.NoError(t, err)
+				defer func() { require.NoError(t, db.Close()) }()
+				source, err := masterkey.Open(t.Context(), masterkey.Database(db), masterkey.WithPreviousFor(previousFor))
+				require.NoError(t, err)
+				defer func() { require.NoError(t, source.Close()) }()
+				v, err := authmw.NewFromKeySource(source)
+				require.NoError(t, err)
+				handler := authhttp.Required(v)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+				send := func(token string) int {
+					r := httptest.NewRequest(http.MethodGet, "/files", nil)
+					r.Header.Set("Authorization", "Bearer "+token)
+					w := httptest.NewRecorder()
+					handler.ServeHTTP(w, r)
+					return w.Code
+				}
+
+				key := capture(t).SecretKey
+				token := func() string { return authmwtest.Mint(t, []byte(key), authmw.Claims{Subject: "wGH0"}) }
+				valid := []string{token()} // what users have: of the current key, and of the one before
+				type rotated struct {
+					token string
+					at    time.Time
+				}
+				var old []rotated
+				var served, refused atomic.Int64
+				for second := range seconds {
+					if second > 0 && second%int(rotateEvery/time.Second) == 0 {
+						old = append(old, rotated{valid[0], time.Now()})
+						key = newKey()
+						_, err := db.ExecContext(t.Context(), "UPDATE settings SET value = '"+key+"' WHERE name = 'secret_key'")
+						require.NoError(t, err)
+						valid = append([]string{token()}, valid[0])
+					}
+					if n := len(old); n > 0 && time.Since(old[n-1].at) >= previousFor {
+						valid = valid[:1]
+					}
+					var group sync.WaitGroup
+					for range senders {
+						group.Go(func() {
+							for n := range perSender {
+								served.Add(1)
+								if send(valid[n%len(valid)]) != http.StatusNoContent {
+									refused.Add(1)
+								}
+							}
+						})
+					}
+					group.Wait()
+					for _, o := range old {
+						if time.Since(o.at) > previousFor+stillAllowed {
+							require.Equal(t, http.StatusUnauthorized, send(o.token), "rotated out %v ago", time.Since(o.at))
+						}
+					}
+					time.Sleep(time.Second) // of the bubble's clock
+				}
+				require.EqualValues(t, seconds*perSecond, served.Load())
+				require.Zero(t, refused.Load(), "of %d requests with a valid token", served.Load())
+				require.Len(t, old, 2)
+				require.Equal(t, http.StatusUnauthorized, send(old[0].token))
+			})
+		})
+	}
+}
+
+func newKey() string {
+	random := make([]byte, 128)
+	_, _ = rand.Read(random) // which does not fail
+	return hex.EncodeToString(random)
+}
+
+// TestFloodOfForgedTokens sends 100,000 of them, over ten intervals, to a server whose key is in a real database.
+func TestFloodOfForgedTokens(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			s := kind.create(t)
+			synctest.Test(t, func(t *testing.T) {
+				db, err := sql.Open(kind.dialect.driver, s.source)
+				require.NoError(t, err)
+				defer func() { require.NoError(t, db.Close()) }()
+				var readings atomic.Int64
+				read := masterkey.Database(db)
+				source, err := masterkey.Open(t.Context(), func(ctx context.Context) (masterkey.Key, error) {
+					readings.Add(1)
+					return read(ctx)
+				})
+				require.NoError(t, err)
+				defer func() { require.NoError(t, source.Close()) }()
+				v, err := authmw.NewFromKeySource(source)
+				require.NoError(t, err)
+
+				const intervals, perInterval, atOnce = 10, 10_000, 100
+				forged := authmwtest.Mint(t, []byte(newKey()), authmw.Claims{Subject: "wGH0"})
+				var accepted atomic.Int64
+				readings.Store(0)
+				for interval := range intervals {
+					for range perInterval / atOnce {
+						var group sync.WaitGroup
+						for range atOnce {
+							group.Go(func() {
+								if _, err := v.Verify(t.Context(), forged); err == nil {
+									accepted.Add(1)
+								}
+							})
+						}
+						group.Wait()
+						time.Sleep(masterkey.DefaultInterval / (perInterval / atOnce))
+					}
+					require.LessOrEqual(t, readings.Load(), int64(interval+1), "readings in as many intervals")
+				}
+				require.Zero(t, accepted.Load())
+				require.Positive(t, readings.Load())
+				t.Logf("%d forged tokens in %d intervals caused %d readings", intervals*perInterval, intervals, readings.Load())
+			})
+		})
+	}
+}
+
+// TestServerErrors has real servers refuse what users get wrong, in one line that says what to compare.
+func TestServerErrors(t *testing.T) {
+	for _, kind := range kinds[1:] {
+		t.Run(kind.name, func(t *testing.T) {
+			s := kind.create(t)
+			u, err := url.Parse(s.url)
+			require.NoError(t, err)
+			name := strings.TrimPrefix(u.Path, "/")
+			for _, row := range []struct {
+				name   string
+				change func(u *url.URL)
+				want   string
+			}{
+				{"a wrong password", func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "hunter2") }, "refuses this user or password: compare them with Cloudreve's ("},
+				{"an unknown user", func(u *url.URL) { u.User = url.User("authmw_nobody") }, "refuses this user or password: compare them with Cloudreve's ("},
+				{"an unknown database", func(u *url.URL) { u.Path = "/authmw_none" }, "the database authmw_none on " + u.Host + " does not exist: compare its name with Cloudreve's ("},
+			} {
+				t.Run(row.name, func(t *testing.T) {
+					changed := *u
+					row.change(&changed)
+					var out, errOut strings.Builder
+					program := &cli{in: strings.NewReader(""), out: &out, err: &errOut, now: time.Now, environ: []string{dsnVariable + "=" + changed.String()}}
+					status := program.run(t.Context(), []string{"token", "--email", "admin@example.com"})
+					if status == 0 && row.name == "a wrong password" {
+						t.Skip("this server trusts whoever comes")
+					}
+					require.Equal(t, exitNoAnswer, status)
+					require.Empty(t, out.String())
+					require.Contains(t, errOut.String(), row.want)
+					require.Contains(t, errOut.String(), " on "+u.Host)
+					require.Equal(t, 1, strings.Count(errOut.String(), "\n"), errOut.String())
+					require.NotContains(t, errOut.String(), "hunter2")
+				})
+			}
+
+			// A database that is not Cloudreve's.
+			db := openServer(t, kind.dialect, s)
+			_, err = db.ExecContext(t.Context(), "DROP TABLE users")
+			require.NoError(t, err)
+			var errOut strings.Builder
+			program := &cli{in: strings.NewReader(""), err: &errOut, now: time.Now, environ: []string{dsnVariable + "=" + s.url}}
+			require.Equal(t, exitNoAnswer, program.run(t.Context(), []string{"token", "--email", "admin@example.com"}))
+			require.Contains(t, errOut.String(), fmt.Sprintf("the database %s on %s lacks a table or column that Cloudreve v4 makes", name, u.Host))
+		})
+	}
+}
+
+// TestUnixSocket reads conf.ini for a server on a socket.
+func TestUnixSocket(t *testing.T) {
+	db, err := config{Type: "mysql", UnixSocket: true, Host: "/run/none.sock", User: "u", Charset: "utf8mb4"}.open("conf.ini")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	require.ErrorContains(t, db.explain(db.Ping()), "the database  on /run/none.sock cannot be reached")
+	var refused *mysql.MySQLError
+	require.NotErrorAs(t, db.Ping(), &refused)
+}
