@@ -2,6 +2,7 @@ package examples_test
 
 import (
 	"context"
+	"database/sql"
 	"net/http"
 	"os"
 	"regexp"
@@ -18,6 +19,7 @@ import (
 	authhttp "github.com/authmw/authmw/adapters/nethttp"
 	"github.com/authmw/authmw/authmwtest"
 	"github.com/authmw/authmw/issuer"
+	"github.com/authmw/authmw/masterkey"
 	"github.com/authmw/authmw/session"
 )
 
@@ -63,6 +65,20 @@ func loggingIn(secret []byte, mux *http.ServeMux, login session.LoginFunc) error
 	return nil
 }
 
+func theMasterKey(ctx context.Context, db *sql.DB) error {
+	source, err := masterkey.Open(ctx, masterkey.Database(db))
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	v, err := authmw.NewFromKeySource(source)
+	if err != nil {
+		return err
+	}
+	_, err = v.Verify(ctx, "")
+	return err
+}
+
 func testsOfYourOwnServer(t *testing.T) string {
 	token := authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"Files.Read"}})
 	return token
@@ -77,12 +93,14 @@ func TestREADME(t *testing.T) {
 		return session.User{}, session.ErrInvalidCredentials
 	}))
 
+	require.ErrorContains(t, theMasterKey(t.Context(), nil), "the database is nil")
+
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	source, err := os.ReadFile("readme_test.go")
 	require.NoError(t, err)
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	require.Len(t, blocks, 4)
+	require.Len(t, blocks, 5)
 	for _, block := range blocks {
 		for line := range strings.Lines(block[1]) {
 			code, _, _ := strings.Cut(line, "//")
