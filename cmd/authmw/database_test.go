@@ -25,7 +25,7 @@ type captureFile struct {
 	Users     []struct{ Sub, Email, Password string }
 }
 
-func capture(t *testing.T) (c captureFile) {
+func capture(t testing.TB) (c captureFile) {
 	for _, name := range []string{"cloudreve-4.14.json", "cloudreve-4.14-exchanges.json"} {
 		content, err := os.ReadFile(filepath.Join("..", "..", "testdata", name))
 		require.NoError(t, err)

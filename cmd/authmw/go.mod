@@ -37,4 +37,5 @@ require (
 	modernc.org/memory v1.12.1 // indirect
 )
 
+// Not in a release: go install refuses a module that has it.
 replace github.com/authmw/authmw => ../..

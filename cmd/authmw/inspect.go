@@ -129,7 +129,7 @@ func (s *site) examine(ctx context.Context, args []string) (*report, error) {
 		}
 		secret, r.keyFrom = key.Secret, key.From
 	}
-	v, err := authmw.New(secret, authmw.WithClock(s.cli.now), authmw.WithMaxTokenSize(1<<20))
+	v, err := authmw.New(secret, authmw.WithClock(s.cli.now))
 	if err != nil {
 		return nil, err
 	}
