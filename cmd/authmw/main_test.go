@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -156,4 +157,44 @@ func cloudreve(t *testing.T, id string, now time.Time) *httptest.Server {
 	}))
 	t.Cleanup(server.Close)
 	return server
+}
+
+// TestStatus shows the exit statuses that scripts go by.
+func TestStatus(t *testing.T) {
+	c := capture(t)
+	token := c.token(t, "login, access")
+	for _, row := range []struct {
+		name string
+		key  string
+		args []string
+		want int
+	}{
+		{"yes", c.SecretKey, []string{"verify", "--key-file", "-", token}, 0},
+		{"no", strings.Repeat("another", 6), []string{"verify", "--key-file", "-", token}, 1},
+		{"no key", "", []string{"verify", token}, 2},
+		{"a short key", "short", []string{"verify", "--key-file", "-", token}, 2},
+		{"a bad key", strings.Repeat("x", 32), []string{"key", "check", "--key-file", "-"}, 1},
+		{"an unknown command", "", []string{"verfy"}, 2},
+		{"an unknown flag", "", []string{"verify", "--frobnicate"}, 2},
+		{"help", "", []string{"verify", "--help"}, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			program := &cli{in: strings.NewReader(row.key), out: io.Discard, err: io.Discard, now: func() time.Time { return captured }}
+			require.Equal(t, row.want, program.run(t.Context(), row.args))
+		})
+	}
+}
+
+// TestOpenSQLite shows that a database is only read, and waited for if it is locked.
+func TestOpenSQLite(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cloudreve.db")
+	fill(t, file, sqliteDialect)
+	db, err := openSQLite(file)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	_, err = db.ExecContext(t.Context(), "DELETE FROM users")
+	require.ErrorContains(t, err, "readonly")
+	var timeout int
+	require.NoError(t, db.QueryRowContext(t.Context(), "PRAGMA busy_timeout").Scan(&timeout))
+	require.EqualValues(t, busyTimeout.Milliseconds(), timeout)
 }
