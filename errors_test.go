@@ -87,6 +87,7 @@ func TestErrorDetail(t *testing.T) {
 	for _, row := range []struct{ name, old, new, want string }{
 		{"expired", `1795434589`, `1795430954`, "authmw: token_expired: expired 35s ago"},
 		{"expired in a fraction", `1795434589`, `1795430954.75`, "authmw: token_expired: expired 35s ago"},
+		{"expired by a fraction more", `1795434589`, `1795430954.25`, "authmw: token_expired: expired 35s ago"},
 		{"not yet valid", `"nbf":1795430989`, `"nbf":1795431119`, "authmw: token_not_yet_valid: valid in 2m10s"},
 		{"claim at fault", `1795434589`, `"soon"`, "authmw: invalid_claims: exp: not a number"},
 		{"duplicate", `"sub"`, `"exp":1,"sub"`, "authmw: invalid_claims: exp: member given twice"},

@@ -62,5 +62,5 @@ func Example() {
 func ExampleFile() {
 	_, err := masterkey.File("no/such/file")(context.Background())
 	fmt.Println(err)
-	// Output: masterkey: the key's file cannot be read: open no/such/file: no such file or directory
+	// Output: masterkey: the key's file cannot be read: write the value of the setting secret_key into one: open no/such/file: no such file or directory
 }

@@ -62,7 +62,8 @@ func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 type Reader func(ctx context.Context) (Key, error)
 
 // Database reads the key from the table settings of Cloudreve's database. It works with the drivers of SQLite, MySQL,
-// MariaDB and PostgreSQL, and only reads.
+// MariaDB and PostgreSQL, and only reads. Open SQLite with mode=ro in its URI: otherwise, the driver takes a wrong path for
+// a database that is to be made, and makes it.
 func Database(db *sql.DB) Reader {
 	return func(ctx context.Context) (Key, error) {
 		value, err := Setting(ctx, db, setting)
@@ -91,7 +92,7 @@ func File(path string) Reader {
 	return func(context.Context) (Key, error) {
 		content, mode, err := readFile(path)
 		if err != nil {
-			return Key{}, fmt.Errorf("masterkey: the key's file cannot be read: %w", err)
+			return Key{}, fmt.Errorf("masterkey: the key's file cannot be read: write the value of the setting secret_key into one: %w", err)
 		}
 		if line, ok := bytes.CutSuffix(content, []byte("\n")); ok {
 			content = bytes.TrimSuffix(line, []byte("\r"))
@@ -167,7 +168,7 @@ func Setting(ctx context.Context, db *sql.DB, name string) (string, error) {
 	case errors.Is(err, sql.ErrNoRows):
 		return "", fmt.Errorf("masterkey: there is no setting %s in this database: start Cloudreve on it once, or name the right one: %w", name, err)
 	case err != nil:
-		return "", fmt.Errorf("masterkey: the setting %s cannot be read: %w", name, err)
+		return "", fmt.Errorf("masterkey: the setting %s cannot be read: is this Cloudreve's database, and is it up? %w", name, err)
 	default:
 		return value.String, nil
 	}

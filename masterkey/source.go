@@ -63,8 +63,9 @@ func WithInterval(interval time.Duration) Option {
 }
 
 // WithPreviousFor sets for how long after a new key was seen tokens of the previous one are accepted, DefaultPreviousFor
-// unless set; 0 for not at all. Cloudreve itself signs with the previous key until it is restarted: do so within this time,
-// less what access tokens live, or tokens that it has just issued are refused.
+// unless set; 0 for not at all, as is right for a key that others may know. Cloudreve itself signs with the previous key
+// until it is restarted. Restart it at once: whatever it still issues with that key is refused when this time is over,
+// which by default is as long as an access token lives.
 func WithPreviousFor(d time.Duration) Option {
 	return func(c *config) { c.duration(&c.previousFor, "a time for the previous key", d, 0) }
 }
@@ -186,7 +187,7 @@ func (s *Source) Close() error {
 
 var (
 	errClosed    = errors.New("masterkey: the source was closed")
-	errHangs     = errors.New("the reading does not end")
+	errHangs     = errors.New("masterkey: the reading does not end")
 	errNotOpened = errors.New("masterkey: the source was not made by Open")
 )
 
@@ -395,7 +396,7 @@ func (s *Source) expire() {
 	if why == nil {
 		why = errHangs
 	}
-	err := fmt.Errorf("masterkey: the key was last read at %s, too long ago: %w", s.lastRead.Format(time.RFC3339), why)
+	err := fmt.Errorf("%w (the key was last read at %s, too long ago)", why, s.lastRead.Format(time.RFC3339))
 	s.log.Error("The master key is too old to be used", "err", err)
 	s.current.Store(&outcome{err: err})
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gopkg.in/ini.v1"
@@ -105,12 +106,14 @@ func findDBFile(configPath, dbFile string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	candidates = append(candidates, working)
+	if !slices.Contains(candidates, working) {
+		candidates = append(candidates, working)
+	}
 	for _, candidate := range candidates {
 		if _, err := os.Stat(candidate); err == nil {
 			return candidate, nil
 		}
 	}
-	return "", fmt.Errorf("there is no database %s: it is relative to the folder of Cloudreve's program, so name it with --dsn sqlite:PATH",
+	return "", fmt.Errorf("there is no database %s: it is relative to the folder of Cloudreve's program, so name it with --dsn sqlite:PATH; or, if Cloudreve is told of its database by CR_CONF_Database… variables, set those here too",
 		strings.Join(candidates, ", nor "))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -71,7 +72,7 @@ func (c config) open(path string) (*database, error) {
 		}
 		return openPostgres(dsn.String())
 	default:
-		return nil, fmt.Errorf("the database type %q of %s is none that Cloudreve v4 has: sqlite, mysql, mariadb or postgres", c.Type, path)
+		return nil, fmt.Errorf("the database type %q of %s is none that Cloudreve v4 has: sqlite, mysql, mariadb or postgres, in lower case", c.Type, path)
 	}
 }
 
@@ -163,11 +164,13 @@ func openDSN(kind, dsn string) (*database, error) {
 
 // openSQLite opens a file that must exist, to read alone: a wrong path does not become an empty database.
 func openSQLite(path string) (*database, error) {
-	if _, err := os.Stat(path); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("there is no database %s: name Cloudreve's cloudreve.db", path)
-		}
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no file %q: name Cloudreve's cloudreve.db", path)
+	case err != nil:
 		return nil, fmt.Errorf("the database cannot be opened: %w", err)
+	case info.IsDir():
+		return nil, fmt.Errorf("%s is a folder: name the file cloudreve.db in it", path)
 	}
 	absolute, err := filepath.Abs(path)
 	if err != nil {
@@ -217,20 +220,28 @@ func (d *database) explain(err error) error {
 	var pg *pgconn.PgError
 	var lite *sqlite.Error
 	var network *net.OpError
+	var dns *net.DNSError
+	var connect *pgconn.ConnectError
 	switch {
 	case errors.As(err, &my):
-		what, detail = map[uint16]string{1044: refusedUser, 1045: refusedUser, 1142: refusedUser, 1698: refusedUser,
-			1049: noDatabase, 1054: noTable, 1146: noTable}[my.Number], my.Message
+		what, detail = map[uint16]string{1044: refusedUser, 1045: refusedUser, 1698: refusedUser, 1142: mayNotRead,
+			1046: noDatabase, 1049: noDatabase, 1054: noTable, 1146: noTable}[my.Number], my.Message
 	case errors.As(err, &pg):
-		what, detail = map[string]string{"28000": refusedUser, "28P01": refusedUser, "42501": refusedUser,
+		what, detail = map[string]string{"28000": refusedUser, "28P01": refusedUser, "42501": mayNotRead,
 			"3D000": noDatabase, "42703": noTable, "42P01": noTable}[pg.Code], pg.Message
 	case errors.As(err, &lite):
 		what, detail = map[int]string{sqlite3.SQLITE_BUSY: locked, sqlite3.SQLITE_LOCKED: locked, sqlite3.SQLITE_ERROR: noTable,
 			sqlite3.SQLITE_NOTADB: notSQLite, sqlite3.SQLITE_CANTOPEN: notReadable}[lite.Code()&0xff], lite.Error()
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		what, detail = noAnswer, "no answer in time"
+	case errors.As(err, &dns):
+		what, detail = noServer, dns.Err
 	case errors.As(err, &network):
 		what, detail = noServer, network.Err.Error()
-	case errors.Is(err, context.DeadlineExceeded):
-		what, detail = noServer, "no answer in time"
+	case errors.As(err, &connect):
+		what, detail = noServer, "what answers is no PostgreSQL"
+	case errors.Is(err, mysql.ErrInvalidConn), errors.Is(err, driver.ErrBadConn):
+		what, detail = noAnswer, "the connection broke"
 	}
 	if what == "" {
 		return err
@@ -242,6 +253,8 @@ const (
 	refusedUser = "the database %s refuses this user or password: compare them with Cloudreve's"
 	noDatabase  = "the database %s does not exist: compare its name with Cloudreve's"
 	noTable     = "the database %s lacks a table or column that Cloudreve v4 makes: is it Cloudreve's?"
+	mayNotRead  = "this user may not read the database %s: GRANT SELECT ON its tables settings and users"
+	noAnswer    = "the database %s does not answer: is that its port, and is no table locked?"
 	noServer    = "the database %s cannot be reached: is its server running, are host and port right?"
 	locked      = "the database %s is locked by another program: try again, or end that"
 	notSQLite   = "%s is no SQLite database: name Cloudreve's cloudreve.db"

@@ -110,6 +110,7 @@ type server struct {
 	source string // for sql.Open
 	url    string // for --dsn
 	config string // conf.ini
+	name   string // as the program calls it
 }
 
 var kinds = []struct {
@@ -121,7 +122,7 @@ var kinds = []struct {
 		file := filepath.Join(t.TempDir(), "a #1 100% ?.db")
 		uri := (&url.URL{Scheme: "file", Path: file}).String()
 		fill(t, uri, sqliteDialect)
-		return server{uri, "sqlite:" + file, "[Database]\nType = sqlite\nDBFile = `" + file + "`\n"}
+		return server{uri, "sqlite:" + file, "[Database]\nType = sqlite\nDBFile = `" + file + "`\n", file}
 	}},
 	{"MariaDB", mysqlDialect, func(t *testing.T) server {
 		return create(t, mysqlDialect, "mariadb", "AUTHMW_MARIADB_URL", "mysql://root@127.0.0.1:3306/mysql", func(u *url.URL) string {
@@ -161,7 +162,7 @@ func create(t *testing.T, d dialect, kind, variable, fallback string, source fun
 	fill(t, source(u), d)
 	password, _ := u.User.Password()
 	return server{source(u), u.String(), fmt.Sprintf("[Database]\nType = %s\nHost = %s\nPort = %s\nUser = %s\nPassword = `%s`\nName = %s\n",
-		kind, u.Hostname(), u.Port(), u.User.Username(), password, name)}
+		kind, u.Hostname(), u.Port(), u.User.Username(), password, name), name + " on " + u.Host}
 }
 
 // unavailable skips a test that needs what this machine does not have, or fails it where everything is to be had.

@@ -27,16 +27,16 @@ site that the database belongs to, and how far apart its clock is from this one.
 It sends the site three GET requests, one of them with a token that is valid for
 a minute; the key is not sent. The exit status is 1 if something is wrong.`,
 		Example: `  authmw doctor --config data/conf.ini --url http://127.0.0.1:5212
-  authmw doctor --key-file key.txt --user lUpa --url https://cloud.example.com`,
-		Args: arguments(0, 0, "flags alone"),
+  authmw doctor --key-file key.txt --user wGH0 --url https://cloud.example.com`,
+		Args: arguments(0, 0, "no arguments but --url with the site"),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&address, "url", "", "the site's `URL`, such as http://127.0.0.1:5212")
+	flags.StringVar(&address, "url", "", "the site, a `URL` such as http://127.0.0.1:5212")
 	flags.StringVar(&id, "user", "", "the `ID` of the user that the token is for; any, unless given")
-	flags.StringVar(&email, "email", "", "that user's e-mail `address`")
+	flags.StringVar(&email, "email", "", "that user's e-mail `ADDRESS`")
 	return c.withSite(cmd, func(ctx context.Context, s *site, _ []string) error {
 		if id != "" && email != "" {
-			return errors.New("--user and --email each say who the token is for: give one")
+			return errBothUsers
 		}
 		base, err := url.Parse(address)
 		if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
@@ -53,14 +53,18 @@ const anyone = "authmw-doctor"
 // maxSkew is a difference between clocks that no one has to care about, since HTTP's Date is in seconds.
 const maxSkew = 2 * time.Second
 
+// maxLeeway is the most that authmw.WithLeeway takes.
+const maxLeeway = 5 * time.Minute
+
 func (s *site) diagnose(ctx context.Context, base *url.URL, id, email string) error {
 	key, err := s.key(ctx)
 	if err != nil {
 		return err
 	}
 	subject := anyone
+	var u *user
 	if id != "" || email != "" {
-		if subject, _, err = s.subject(ctx, id, email); err != nil {
+		if subject, u, err = s.subject(ctx, id, email); err != nil {
 			return err
 		}
 	}
@@ -73,7 +77,7 @@ func (s *site) diagnose(ctx context.Context, base *url.URL, id, email string) er
 	if ping.Code != 0 || json.Unmarshal(ping.Data, &version) != nil {
 		return fmt.Errorf("%s answers, but not as Cloudreve v4 does: is the URL that of the site's first page?", base.Redacted())
 	}
-	findings := []finding{{true, "site", "Cloudreve " + version + " at " + base.Redacted()}}
+	findings := []finding{{good, "site", "Cloudreve " + version + " at " + base.Redacted()}}
 
 	if f, ok, err := s.sameSite(ctx, base); err != nil {
 		return err
@@ -85,14 +89,16 @@ func (s *site) diagnose(ctx context.Context, base *url.URL, id, email string) er
 	skew := ping.date.Sub(now).Round(time.Second)
 	switch {
 	case ping.date.IsZero():
-		findings = append(findings, finding{true, "clock", "the site does not tell its time"})
+		findings = append(findings, finding{unknown, "clock", "the site does not tell its time"})
 		skew = 0
 	case skew.Abs() <= maxSkew:
-		findings = append(findings, finding{true, "clock", "the site's and this one agree to 2s"})
+		findings = append(findings, finding{good, "clock", "the site's and this one agree to 2s"})
+	case skew.Abs() > maxLeeway:
+		findings = append(findings, finding{bad, "clock", fmt.Sprintf("the site's and this one are %s apart: set one of them right", human(skew.Abs()))})
 	case skew > 0:
-		findings = append(findings, finding{false, "clock", fmt.Sprintf("the site's is %s ahead: a server here needs authmw.WithLeeway, or refuses its tokens at first", human(skew))})
+		findings = append(findings, finding{bad, "clock", fmt.Sprintf("the site's is %s ahead: a server here needs authmw.WithLeeway, or refuses its tokens at first", human(skew))})
 	default:
-		findings = append(findings, finding{false, "clock", fmt.Sprintf("the site's is %s behind: it refuses tokens from here for as long", human(-skew))})
+		findings = append(findings, finding{bad, "clock", fmt.Sprintf("the site's is %s behind: it refuses tokens from here for as long", human(-skew))})
 	}
 
 	// A token by the site's own clock, so that nothing but the key decides.
@@ -110,7 +116,7 @@ func (s *site) diagnose(ctx context.Context, base *url.URL, id, email string) er
 	if err != nil {
 		return err
 	}
-	findings = append(findings, judgeMe(me, subject, key.From))
+	findings = append(findings, judgeMe(me, subject, u, key.From))
 	return s.cli.judge(findings)
 }
 
@@ -121,19 +127,23 @@ const (
 	codeDBError      = 50001 // there is no such user, or not an active one
 )
 
-func judgeMe(me answer, subject, from string) finding {
+func judgeMe(me answer, subject string, u *user, from string) finding {
 	switch me.Code {
 	case 0:
-		return finding{true, "key", "the site accepts tokens made with the key from " + from}
+		return finding{good, "key", "the site accepts tokens made with the key from " + from}
 	case codeUserNotFound, codeDBError:
-		if subject == anyone {
-			return finding{true, "key", "the site accepts tokens made with the key from " + from}
+		switch {
+		case subject == anyone:
+			return finding{good, "key", "the site accepts tokens made with the key from " + from}
+		case u != nil && u.status != "active":
+			return finding{bad, "user", fmt.Sprintf("the key is the site's, but this user is %s", u.status)}
+		default:
+			return finding{bad, "user", fmt.Sprintf("the key is the site's, but it has no active user %s: see the users in its admin panel", subject)}
 		}
-		return finding{false, "user", fmt.Sprintf("the key is the site's, but it has no active user %s: find one with authmw token --email", printable(subject))}
 	case codeNotLoggedIn:
-		return finding{false, "key", fmt.Sprintf("the site refuses tokens made with the key from %s: it has another key, or has to be restarted since its key was replaced", from)}
+		return finding{bad, "key", fmt.Sprintf("the site refuses tokens made with the key from %s: it has another key, or has to be restarted since its key was replaced, or has a CR_SETTING_secret_key that is not set here", from)}
 	default:
-		return finding{false, "key", fmt.Sprintf("the site answers %d: %s", me.Code, me.Msg)}
+		return finding{bad, "key", fmt.Sprintf("the site answers %d: %s", me.Code, me.Msg)}
 	}
 }
 
@@ -157,9 +167,9 @@ func (s *site) sameSite(ctx context.Context, base *url.URL) (f finding, ok bool,
 		return finding{}, false, nil
 	}
 	if data.InstanceID != siteID {
-		return finding{false, "database", "it belongs to another site: the one at the URL has another siteID"}, true, nil
+		return finding{bad, "database", "it belongs to another site: the one at the URL has another siteID"}, true, nil
 	}
-	return finding{true, "database", "it belongs to this site"}, true, nil
+	return finding{good, "database", "it belongs to this site"}, true, nil
 }
 
 // answer is Cloudreve's answer to a request.
@@ -198,6 +208,8 @@ func (s *site) get(ctx context.Context, base *url.URL, path, token string) (a an
 		return a, fmt.Errorf("%s stopped in the middle of an answer: %w", base.Redacted(), err)
 	case response.StatusCode >= 300 && response.StatusCode < 400:
 		return a, fmt.Errorf("%s redirects to %s: give that as --url", base.Redacted(), strings.TrimSuffix(response.Header.Get("Location"), path))
+	case response.StatusCode >= 500:
+		return a, fmt.Errorf("%s answers with status %d: the site, or the proxy before it, is failing; see its log", base.Redacted(), response.StatusCode)
 	case json.Unmarshal(body, &a) != nil:
 		return a, fmt.Errorf("%s answers with status %d, but not as Cloudreve v4 does: is the URL that of the site's first page?", base.Redacted(), response.StatusCode)
 	}

@@ -32,7 +32,8 @@ The first word says whether the signature was checked: that takes the key. What
 a token says that is not VERIFIED, anyone may have written.
 
 The token is an argument or, for -, comes on standard input. It may be bare, in
-an Authorization header, or in a command line of curl.`,
+an Authorization header, or in a command line of curl. The exit status is 0
+whatever is wrong with it; see authmw verify for a verdict.`,
 		Example: `  authmw inspect eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2…
   authmw inspect --config data/conf.ini 'Authorization: Bearer eyJhbG…'
   authmw inspect --json - < token.txt | jq .claims.sub`,
@@ -166,6 +167,9 @@ func (r *report) add(err error) {
 	if detail == e.Error() { // the code alone
 		detail = e.Message()
 	}
+	if errors.Is(err, authmw.ErrInvalidSignature) {
+		detail = "signed with another key than the one from " + r.keyFrom + ": an old one, or another site's"
+	}
 	if errors.Is(err, authmw.ErrWrongTokenType) && r.Type == "refresh" {
 		detail = "a refresh token, which is sent in the body of a request for a new pair, not in a header"
 	}
@@ -263,7 +267,7 @@ func (r *report) text(color bool, now time.Time) string {
 	case r.Verified == nil:
 		b.WriteString(paint(yellow, "NOT VERIFIED") + ": there is no key to check the signature with, so anyone may have written this\n")
 	case !*r.Verified:
-		b.WriteString(paint(red, "NOT VERIFIED") + ": not signed with the key from " + r.keyFrom + "\n")
+		b.WriteString(paint(red, "NOT VERIFIED") + ": there is no signature by the key from " + r.keyFrom + "\n")
 	case len(r.Problems) > 0:
 		b.WriteString(paint(yellow, "VERIFIED") + ": signed with the key from " + r.keyFrom + ", but refused\n")
 	default:
@@ -319,8 +323,9 @@ func human(d time.Duration) string {
 	if d < 2*day {
 		return d.String()
 	}
+	d = d.Round(time.Minute)
 	days := fmt.Sprintf("%d days", d/day)
-	if rest := (d % day).Round(time.Minute); rest > 0 {
+	if rest := d % day; rest > 0 {
 		days += " " + strings.TrimSuffix(rest.String(), "0s")
 	}
 	return days

@@ -19,7 +19,7 @@ func TestColor(t *testing.T) {
 	c := capture(t)
 	for _, row := range []struct{ name, key, want string }{
 		{"the right key", c.SecretKey, "\x1b[32mVERIFIED\x1b[0m: signed with"},
-		{"another", strings.Repeat("another ", 8), "\x1b[31mNOT VERIFIED\x1b[0m: not signed with"},
+		{"another", strings.Repeat("another ", 8), "\x1b[31mNOT VERIFIED\x1b[0m: there is no signature"},
 		{"none", "", "\x1b[33mNOT VERIFIED\x1b[0m: there is no key"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/authmw/authmw/issuer"
+	"github.com/authmw/authmw/masterkey"
 )
 
 func (c *cli) keyCommand() *cobra.Command {
@@ -17,7 +19,6 @@ func (c *cli) keyCommand() *cobra.Command {
 		Use:   "key",
 		Short: "Check the site's master key, or show it",
 	}
-	group(cmd)
 	check := &cobra.Command{
 		Use:   "check",
 		Short: "Check the key's length and characters, and whether it is known to be weak",
@@ -26,14 +27,14 @@ keys of Cloudreve before 4.10 (CVE-2026-25726), and show for how long the site's
 tokens live. The key itself is not shown. The exit status is 1 for a key that
 should be replaced.`,
 		Example: "  authmw key check --config data/conf.ini",
-		Args:    arguments(0, 0, "flags alone"),
+		Args:    arguments(0, 0, "no arguments"),
 	}
 	var reveal bool
 	show := &cobra.Command{
 		Use:     "show",
 		Short:   "Tell where the key is; print it with --reveal",
 		Example: "  authmw key show --config data/conf.ini\n  (umask 077; authmw key show --config data/conf.ini --reveal > key.txt)",
-		Args:    arguments(0, 0, "flags alone"),
+		Args:    arguments(0, 0, "no arguments"),
 	}
 	show.Flags().BoolVar(&reveal, "reveal", false, "print the key: whoever sees it can be any user")
 	cmd.AddCommand(c.withSite(check, func(ctx context.Context, s *site, _ []string) error {
@@ -53,10 +54,18 @@ should be replaced.`,
 
 // finding is one line of what a check found.
 type finding struct {
-	ok   bool
-	what string
-	text string
+	verdict verdict
+	what    string
+	text    string
 }
+
+type verdict int
+
+const (
+	good    verdict = iota
+	bad             // which makes the exit status 1
+	unknown         // what cannot be told, or need not be cared about
+)
 
 // judge prints findings. The error is errNo if there is something bad among them.
 func (c *cli) judge(findings []finding) error {
@@ -67,8 +76,11 @@ func (c *cli) judge(findings []finding) error {
 	}
 	for _, f := range findings {
 		word, code := "ok ", "32"
-		if !f.ok {
+		switch f.verdict {
+		case bad:
 			word, code, no = "BAD", "31", errNo
+		case unknown:
+			word, code = "?  ", "33"
 		}
 		if c.color {
 			word = "\x1b[" + code + "m" + word + "\x1b[0m"
@@ -85,8 +97,8 @@ func (s *site) checkKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	findings := []finding{{true, "length", fmt.Sprintf("%d bytes from %s; Cloudreve generates 256", len(key.Secret), key.From)}, characters(string(key.Secret))}
-	age, err := s.predictable(ctx)
+	findings := []finding{{good, "length", fmt.Sprintf("%d bytes from %s; Cloudreve generates 256", len(key.Secret), key.From)}, characters(string(key.Secret))}
+	age, err := s.predictable(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -99,9 +111,9 @@ func (s *site) checkKey(ctx context.Context) error {
 			continue
 		}
 		if d := s.seconds(ctx, ttl.name); d > 0 {
-			findings = append(findings, finding{true, ttl.name, human(d)})
+			findings = append(findings, finding{good, ttl.name, human(d)})
 		} else {
-			findings = append(findings, finding{false, ttl.name, "no number of seconds, for which Cloudreve takes " + human(ttl.fallback)})
+			findings = append(findings, finding{unknown, ttl.name, "not set to a number of seconds, for which Cloudreve takes " + human(ttl.fallback)})
 		}
 	}
 	return s.cli.judge(findings)
@@ -121,23 +133,25 @@ func characters(secret string) finding {
 	}
 	switch {
 	case len(distinct) < minDistinct:
-		return finding{false, "characters", fmt.Sprintf("%d different ones: this was not made at random; replace it", len(distinct))}
+		return finding{bad, "characters", fmt.Sprintf("so few different ones (%d) that this was not made at random; replace it", len(distinct))}
 	case strings.TrimSpace(secret) != secret:
-		return finding{false, "characters", "there is white space at its beginning or end, which belongs to the key: was it pasted?"}
+		return finding{bad, "characters", "there is white space at its beginning or end, which belongs to the key: was it pasted?"}
+	case strings.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r == utf8.RuneError }):
+		return finding{bad, "characters", "what no text has: is this another file than the key's?"}
 	case strings.Trim(secret, alphanumeric) != "":
-		return finding{true, "characters", "others than 0-9, a-z and A-Z: Cloudreve did not generate it"}
+		return finding{good, "characters", "others than 0-9, a-z and A-Z: Cloudreve did not generate it"}
 	default:
-		return finding{true, "characters", "0-9, a-z and A-Z, as Cloudreve generates"}
+		return finding{good, "characters", "0-9, a-z and A-Z, as Cloudreve generates"}
 	}
 }
 
 // predictable tells whether the key may be one that Cloudreve made from the time of its start: it did so before 4.10
 // (CVE-2026-25726), and the upgrade to 4.13 replaces the key. Nothing in a key shows it. Cloudreve's database has a mark
 // for each version that it was brought up to, those of Cloudreve 3 included, whose keys version 4 never had.
-func (s *site) predictable(ctx context.Context) (finding, error) {
+func (s *site) predictable(ctx context.Context, key masterkey.Key) (finding, error) {
 	const what = "CVE-2026-25726"
-	if s.db == nil {
-		return finding{true, what, "not to be seen from the key: it is predictable if Cloudreve made it before 4.10 and no upgrade to 4.13 replaced it"}, nil
+	if !s.inDatabase(key) {
+		return finding{unknown, what, "not to be seen from the key: it is predictable if Cloudreve made it before 4.10 and no upgrade to 4.13 replaced it"}, nil
 	}
 	rows, err := s.db.QueryContext(ctx, `SELECT name FROM settings WHERE name LIKE 'db_version_4.%' AND deleted_at IS NULL`)
 	if err != nil {
@@ -164,12 +178,12 @@ func (s *site) predictable(ctx context.Context) (finding, error) {
 	}
 	switch {
 	case newest < 0:
-		return finding{true, what, "not to be seen from this database: it is predictable if Cloudreve made it before 4.10 and no upgrade to 4.13 replaced it"}, nil
+		return finding{unknown, what, "not to be seen from this database: it is predictable if Cloudreve made it before 4.10 and no upgrade to 4.13 replaced it"}, nil
 	case oldest >= 10:
-		return finding{true, what, fmt.Sprintf("not affected: this site began with Cloudreve 4.%d", oldest)}, nil
+		return finding{good, what, fmt.Sprintf("not affected: this site began with Cloudreve 4.%d", oldest)}, nil
 	case newest >= 13:
-		return finding{true, what, fmt.Sprintf("not affected: this site began with Cloudreve 4.%d, and the upgrade to 4.13 or later replaced the key", oldest)}, nil
+		return finding{good, what, fmt.Sprintf("not affected: this site began with Cloudreve 4.%d, and the upgrade to 4.13 or later replaced the key", oldest)}, nil
 	default:
-		return finding{false, what, fmt.Sprintf("predictable, unless it was replaced by hand: this site began with Cloudreve 4.%d; upgrade to 4.13 or later, which replaces the key", oldest)}, nil
+		return finding{bad, what, fmt.Sprintf("predictable, unless it was replaced by hand: this site began with Cloudreve 4.%d; upgrade to 4.13 or later, which replaces the key", oldest)}, nil
 	}
 }

@@ -103,12 +103,15 @@ func (c *cli) command() *cobra.Command {
 
 Most commands need the site's master key, the setting secret_key. They find it
   --config FILE     as Cloudreve does, by its conf.ini: CR_SETTING_secret_key,
-                    else the database that the file names
+                    else the database that the file names. Where Cloudreve is
+                    given CR_CONF_… variables, as under Docker, set those here
+                    too; CR_CONF_Database__Host is CR_CONF_Database.Host
   --dsn URL         in a database: sqlite:PATH, mysql://user@host/name or
                     postgres://user@host/name
   --key-file FILE   in a file, or on standard input with -
   otherwise         in the environment: CR_SETTING_secret_key has the key,
-                    AUTHMW_DSN a database's URL, with its password
+                    AUTHMW_DSN a database's URL, with its password. If both
+                    are set, users are in the database and the key is not
 No secret is ever an argument: others on the machine can read those.
 
 The exit status is 0 for yes, 1 for no, and 2 if there is no answer, such as for
@@ -129,6 +132,26 @@ a wrong path or a database that is down.`,
 	})
 	group(root)
 	root.AddCommand(c.tokenCommand(), c.inspectCommand(), c.verifyCommand(), c.uidCommand(), c.keyCommand(), c.doctorCommand())
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.HasSubCommands() {
+			group(cmd)
+		}
+	}
+	root.SetHelpCommand(&cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show what a command does",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return cmd.RunE(cmd, rest)
+			}
+			return cmd.Help()
+		},
+	})
 	return root
 }
 
@@ -136,7 +159,7 @@ a wrong path or a database that is down.`,
 func arguments(least, most int, want string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
-			return fmt.Errorf("%s wants %s: see %s --help", cmd.CommandPath(), want, cmd.CommandPath())
+			return fmt.Errorf("%s takes %s: see %s --help", cmd.Name(), want, cmd.CommandPath())
 		}
 		return nil
 	}
@@ -145,13 +168,14 @@ func arguments(least, most int, want string) cobra.PositionalArgs {
 // group makes cmd one that does nothing but hold others.
 func group(cmd *cobra.Command) {
 	cmd.Args = cobra.ArbitraryArgs
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return cmd.Help()
 		}
 		meant := ""
 		if suggestions := cmd.SuggestionsFor(args[0]); len(suggestions) > 0 {
-			meant = ", did you mean " + strings.Join(suggestions, " or ") + "?"
+			meant = " (did you mean " + strings.Join(suggestions, " or ") + "?)"
 		}
 		return fmt.Errorf("there is no command %s %s%s: see %s --help", cmd.CommandPath(), args[0], meant, cmd.CommandPath())
 	}

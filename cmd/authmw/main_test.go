@@ -57,6 +57,7 @@ func TestDatabaseScripts(t *testing.T) {
 			db := kind.create(t)
 			testscript.Run(t, params(t, "testdata/database", func(env *testscript.Env) error {
 				env.Setenv("DSN", db.url)
+				env.Setenv("DATABASE", db.name)
 				return os.WriteFile(filepath.Join(env.WorkDir, "data", "conf.ini"), []byte(db.config), 0o600)
 			}))
 		})
@@ -134,7 +135,11 @@ func cloudreve(t *testing.T, id string, now time.Time) *httptest.Server {
 	}
 	answer("/api/v4/site/ping", `{"code":0,"data":"4.14.0","msg":""}`)
 	answer("/api/v4/site/config/basic", `{"code":0,"data":{"instance_id":"`+id+`","title":"Cloudreve"},"msg":""}`)
-	answer("/plain", "hello")
+	mux.HandleFunc("/down/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	mux.HandleFunc("/ahead/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", now.Add(10*time.Minute).Format(http.TimeFormat))
+		http.StripPrefix("/ahead", mux).ServeHTTP(w, r)
+	})
 	mux.Handle("GET /api/v4/user/me", authhttp.Optional(v)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		claims, ok := authmw.FromContext(r.Context())
 		switch {

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/masterkey"
 	"github.com/authmw/authmw/uid"
 )
@@ -35,13 +37,16 @@ var errNoKey = errors.New("there is no key to work with: name Cloudreve's conf.i
 func (c *cli) withSite(cmd *cobra.Command, run func(ctx context.Context, s *site, args []string) error) *cobra.Command {
 	var conf, dsn, keyFile string
 	flags := cmd.Flags()
-	flags.StringVar(&conf, "config", "", "find the key as Cloudreve does, by its conf.ini `file`")
-	flags.StringVar(&dsn, "dsn", "", "find the key in a database: sqlite:PATH, mysql://user@host/name, postgres://… (with a password: only in "+dsnVariable+")")
-	flags.StringVar(&keyFile, "key-file", "", "read the key from a `file`, or from standard input: -")
+	flags.StringVar(&conf, "config", "", "find the key as Cloudreve does, by its conf.ini `FILE`")
+	flags.StringVar(&dsn, "dsn", "", "find the key in the database at `URL`: sqlite:PATH, mysql://user@host/name, postgres://… (with a password: only in "+dsnVariable+")")
+	flags.StringVar(&keyFile, "key-file", "", "read the key from a `FILE`, or from standard input: -")
 	for _, name := range []string{"config", "key-file"} {
 		_ = cmd.MarkFlagFilename(name) // which fails for flags that are not there
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if keyFile == "-" && slices.Contains(args, "-") {
+			return errors.New("standard input is either the key or the token: give one of them otherwise")
+		}
 		s, err := c.site(conf, dsn, keyFile)
 		if err != nil {
 			return err
@@ -80,7 +85,7 @@ func (c *cli) site(conf, dsn, keyFile string) (*site, error) {
 		return &site{cli: c, db: db, read: masterkey.Cloudreve(db.DB), overridden: true}, nil
 	case dsn != "":
 		if hasPassword(dsn) {
-			return nil, fmt.Errorf("--dsn has a password, which others on this machine can read: set %s in its place", dsnVariable)
+			return nil, fmt.Errorf("--dsn has a place for a password, which others on this machine can read: take out the colon and what follows, or set %s in its place", dsnVariable)
 		}
 		db, err := openURL(dsn)
 		if err != nil {
@@ -116,10 +121,19 @@ func (s *site) key(ctx context.Context) (masterkey.Key, error) {
 		return masterkey.Key{}, errNoKey
 	}
 	key, err := s.read(ctx)
+	if s.inDatabase(key) {
+		key.From += " " + s.db.name
+	}
 	if err == nil && key.Warning != "" {
 		s.cli.note("warning: %s", key.Warning)
 	}
 	return key, s.db.explain(err)
+}
+
+// inDatabase reports whether a key is the database's, and not from a variable that goes before it.
+func (s *site) inDatabase(key masterkey.Key) bool {
+	_, overridden := s.cli.lookupEnv(masterkey.Variable)
+	return s.db != nil && !(s.overridden && overridden) && key.From != ""
 }
 
 func (c *cli) keyFromInput(context.Context) (masterkey.Key, error) {
@@ -130,8 +144,9 @@ func (c *cli) keyFromInput(context.Context) (masterkey.Key, error) {
 	if line, ok := strings.CutSuffix(input, "\n"); ok {
 		input = strings.TrimSuffix(line, "\r")
 	}
-	if input == "" {
-		return masterkey.Key{}, errors.New("standard input has no key: write the value of the setting secret_key to it")
+	if len(input) < authmw.MinSecretSize {
+		return masterkey.Key{}, fmt.Errorf("the key on standard input has %d bytes, and %d or more are needed: write the value of the setting secret_key to it",
+			len(input), authmw.MinSecretSize)
 	}
 	return masterkey.Key{Secret: []byte(input), From: "standard input"}, nil
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,22 +29,29 @@ expires, and nothing revokes it.
 With --refresh, print Cloudreve's token object with a refresh token as well,
 as JSON. That needs the database.`,
 		Example: `  authmw token --config data/conf.ini --email admin@example.com
-  authmw token --key-file key.txt --user lUpa --ttl 10m
-  authmw token --config data/conf.ini --user lUpa --client-id my-app --scopes Files.Read,Shares.Read
+  authmw token --key-file key.txt --user wGH0 --ttl 10m
+  authmw token --config data/conf.ini --user wGH0 --client-id my-app --scopes Files.Read,Shares.Read
   authmw token --config data/conf.ini --email admin@example.com --refresh | jq -r .refresh_token
-  curl -H "Authorization: Bearer $(authmw token --key-file key.txt --user lUpa)" http://127.0.0.1:5212/api/v4/user/me`,
-		Args: arguments(0, 0, "flags alone"),
+  curl -H "Authorization: Bearer $(authmw token --key-file key.txt --user wGH0)" http://127.0.0.1:5212/api/v4/user/me`,
+		Args: arguments(0, 0, "no arguments but --user or --email with a user"),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&order.user, "user", "", "the user's `ID` in the API, such as lUpa, which becomes sub")
-	flags.StringVar(&order.email, "email", "", "the user's e-mail `address`, to be found in the database")
-	flags.DurationVar(&order.ttl, "ttl", issuer.DefaultAccessTTL, "for how long the token is valid, such as 90s or 24h")
-	flags.StringVar(&order.notBefore, "nbf", "", "from when it is valid: a `time` such as 2026-11-24T10:00:00Z, Unix seconds, or from now such as -5m (default now)")
-	flags.StringSliceVar(&order.scopes, "scopes", nil, "what an OAuth client may do, such as Files.Read,Shares.Write")
+	flags.StringVar(&order.user, "user", "", "the user's `ID` in the API, such as wGH0, which becomes sub")
+	flags.StringVar(&order.email, "email", "", "the user's e-mail `ADDRESS`, to be found in the database")
+	flags.DurationVar(&order.ttl, "ttl", 0, "for how long the token is valid, a `DURATION` such as 90s or 24h (default what the site has, else 1h)")
+	flags.StringVar(&order.notBefore, "nbf", "", "from when it is valid: a `TIME` such as 2026-11-24T10:00:00Z, Unix seconds, or from now such as -5m (default now)")
+	flags.StringSliceVar(&order.scopes, "scopes", nil, "what an OAuth client may do, `SCOPES` such as Files.Read,Shares.Write")
 	flags.StringVar(&order.clientID, "client-id", "", "the OAuth client's `ID`; without it, the token may do all that the user may")
 	flags.BoolVar(&order.refresh, "refresh", false, "a pair with a refresh token, as JSON")
-	return c.withSite(cmd, func(ctx context.Context, s *site, _ []string) error { return s.token(ctx, order) })
+	return c.withSite(cmd, func(ctx context.Context, s *site, _ []string) error {
+		if cmd.Flags().Changed("ttl") && order.ttl < time.Second {
+			return fmt.Errorf("--ttl %v is too short for a token: write it as 90s, 10m or 24h", order.ttl)
+		}
+		return s.token(ctx, order)
+	})
 }
+
+var errBothUsers = errors.New("--user and --email each say who the token is for: give one")
 
 // order is a token as ordered.
 type order struct {
@@ -53,9 +62,17 @@ type order struct {
 }
 
 func (s *site) token(ctx context.Context, o order) error {
-	if (o.user == "") == (o.email == "") {
+	switch {
+	case o.user == "" && o.email == "":
 		return errors.New("say who the token is for, with --user or with --email")
+	case o.user != "" && o.email != "":
+		return errBothUsers
 	}
+	var scopes []string // separated by commas or by white space, as in Cloudreve's own requests
+	for _, part := range o.scopes {
+		scopes = append(scopes, strings.Fields(part)...)
+	}
+	o.scopes = scopes
 	if len(o.scopes) > 0 && o.clientID == "" {
 		return errors.New("--scopes bind only an OAuth client's token: add --client-id, or the token may do everything")
 	}
@@ -75,7 +92,10 @@ func (s *site) token(ctx context.Context, o order) error {
 		s.cli.note("warning: this user is %s, and Cloudreve will not accept the token", u.status)
 	}
 
-	refreshTTL := issuer.DefaultRefreshTTL
+	if o.ttl == 0 {
+		o.ttl = cmp.Or(s.seconds(ctx, "access_token_ttl"), issuer.DefaultAccessTTL)
+	}
+	refreshTTL := cmp.Or(s.seconds(ctx, "refresh_token_ttl"), issuer.DefaultRefreshTTL)
 	options := []issuer.Option{issuer.WithClock(func() time.Time { return from })}
 	if o.refresh {
 		if u == nil {
@@ -84,9 +104,6 @@ func (s *site) token(ctx context.Context, o order) error {
 		siteID, err := s.setting(ctx, "siteID")
 		if err != nil {
 			return err
-		}
-		if ttl := s.seconds(ctx, "refresh_token_ttl"); ttl > 0 {
-			refreshTTL = ttl
 		}
 		options = append(options, issuer.WithStateHash(func(context.Context, issuer.Grant) ([]byte, error) {
 			return issuer.CloudreveStateHash(u.email, u.password, siteID), nil
@@ -140,7 +157,7 @@ func (s *site) seconds(ctx context.Context, name string) time.Duration {
 	if err != nil {
 		return 0
 	}
-	return time.Duration(n) * time.Second
+	return max(0, time.Duration(n)*time.Second)
 }
 
 const timeFormat = "2006-01-02 15:04:05 MST"

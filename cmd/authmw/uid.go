@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,7 +20,6 @@ func (c *cli) uidCommand() *cobra.Command {
 of its tokens have, and back. That takes the setting hash_id_salt, from the
 database or from --salt. It is no secret.`,
 	}
-	group(cmd)
 	encode := &cobra.Command{
 		Use:     "encode NUMBER",
 		Short:   "Print the ID of a number",
@@ -29,14 +29,14 @@ database or from --salt. It is no secret.`,
 	decode := &cobra.Command{
 		Use:     "decode ID",
 		Short:   "Print the number of an ID",
-		Example: "  authmw uid decode --config data/conf.ini lUpa",
+		Example: "  authmw uid decode --config data/conf.ini wGH0",
 		Args:    arguments(1, 1, "an ID"),
 	}
 	cmd.AddCommand(
 		c.withIDs(encode, func(ids *uid.IDs, t uid.Type, argument string) error {
 			n, err := strconv.ParseInt(argument, 10, 64)
 			if err != nil || n < 0 {
-				return fmt.Errorf("%s is no number from 0 to 9223372036854775807", argument)
+				return fmt.Errorf("%s is not a whole number: give the number that the database has", argument)
 			}
 			id, err := ids.Encode(n, t)
 			if err != nil {
@@ -47,7 +47,7 @@ database or from --salt. It is no secret.`,
 		c.withIDs(decode, func(ids *uid.IDs, t uid.Type, argument string) error {
 			n, err := ids.Decode(argument, t)
 			if err != nil {
-				return fmt.Errorf("%s: %w", argument, err)
+				return fmt.Errorf("%s is %s: is this the database of its site?", argument, strings.TrimPrefix(err.Error(), "uid: "))
 			}
 			return c.print("%d\n", n)
 		}),
@@ -63,9 +63,12 @@ func (c *cli) withIDs(cmd *cobra.Command, run func(ids *uid.IDs, t uid.Type, arg
 	}
 	var salt, typeName string
 	cmd.Flags().StringVar(&salt, "salt", "", "the setting hash_id_salt")
-	cmd.Flags().StringVar(&typeName, "type", "user", "what it is the `ID` of: "+strings.Join(names, ", "))
+	cmd.Flags().StringVar(&typeName, "type", "user", "what it is the ID of, a `TYPE`: "+strings.Join(names, ", "))
 	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
-	return c.withSite(cmd, func(ctx context.Context, s *site, args []string) error {
+	cmd = c.withSite(cmd, func(ctx context.Context, s *site, args []string) error {
+		if cmd.Flags().Changed("salt") && salt == "" {
+			return errors.New("--salt is empty: give the setting hash_id_salt")
+		}
 		t := uid.Type(-1)
 		for n, name := range names {
 			if name == strings.ToLower(typeName) {
@@ -84,4 +87,6 @@ func (c *cli) withIDs(cmd *cobra.Command, run func(ids *uid.IDs, t uid.Type, arg
 		}
 		return run(ids, t, args[0])
 	})
+	_ = cmd.Flags().MarkHidden("key-file") // which has no salt
+	return cmd
 }

@@ -29,13 +29,21 @@ type Error struct {
 func (e *Error) Error() string {
 	switch {
 	case e.Kind == Expired:
-		return fmt.Sprintf("expired %v ago", e.By)
+		return fmt.Sprintf("expired %v ago", readable(e.By))
 	case e.Kind == NotYetValid:
-		return fmt.Sprintf("valid in %v", e.By)
+		return fmt.Sprintf("valid in %v", readable(e.By))
 	case e.Member != "":
 		return e.Member + ": " + e.Reason
 	}
 	return e.Reason
+}
+
+// readable leaves out the fraction of what is longer than a moment.
+func readable(d time.Duration) time.Duration {
+	if d > 10*time.Second {
+		return d.Round(time.Second)
+	}
+	return d.Round(time.Millisecond)
 }
 
 func malformed(reason string) *Error { return &Error{Kind: Malformed, Reason: reason} }
