@@ -35,7 +35,8 @@ const (
 	setting        = "secret_key"
 )
 
-// Key is a key that was found. Printing, logging or encoding one as JSON does not show the secret.
+// Key is a key that was found. Printing, logging or encoding one as JSON does not show the secret. Do not keep one in an
+// unexported field of a struct that is printed, though: package fmt does not call methods there.
 type Key struct {
 	// Secret is the key itself: the bytes as they stand, since Cloudreve does not decode them.
 	Secret []byte `json:"-"`

@@ -31,6 +31,9 @@ const (
 	// longer, the place is as good as down, and the requests must not pile up.
 	patience = time.Second
 
+	// retryAfter is how soon a reading that failed is tried again, if the interval is longer.
+	retryAfter = 5 * time.Second
+
 	// maxPrevious is how many previous keys are kept at most. Each costs a forged token one MAC more.
 	maxPrevious = 8
 )
@@ -57,7 +60,8 @@ func (c *config) duration(d *time.Duration, name string, value, least time.Durat
 
 // WithInterval sets how often the key is read again, a second or more, DefaultInterval unless set. The actual interval is
 // up to a tenth longer, so that servers that were started together do not all read at once. A token whose signature does
-// not fit has the key read at once, but again only once in each interval.
+// not fit has the key read at once, but again only once in each interval: as long as forged tokens keep coming, the first
+// tokens of a new key may be refused for up to that long. A reading that fails is tried again after five seconds.
 func WithInterval(interval time.Duration) Option {
 	return func(c *config) { c.duration(&c.interval, "an interval", interval, time.Second) }
 }
@@ -106,6 +110,7 @@ type Source struct {
 	staleAt   time.Time     // when the key will be too old; zero while it can be read
 	warned    string        // the warning that was logged last
 	reading   *reading      // the one under way
+	messages  []func()      // to be logged when the lock is released
 	nextEarly time.Time     // when a failed signature may have the key read again
 
 	next  *time.Timer // to read again
@@ -154,12 +159,12 @@ func Open(ctx context.Context, read Reader, options ...Option) (*Source, error) 
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	began := time.Now()
-	key, err := s.readOnce(ctx)
+	key, err := s.readFirst(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.next = time.AfterFunc(s.untilNext(), s.readAgain)
 	s.lapse = time.AfterFunc(0, s.forget) // which finds nothing to do yet, as does
@@ -187,6 +192,7 @@ func (s *Source) Close() error {
 
 var (
 	errClosed    = errors.New("masterkey: the source was closed")
+	errNoReturn  = errors.New("masterkey: the reader did not return")
 	errHangs     = errors.New("masterkey: the reading does not end")
 	errNotOpened = errors.New("masterkey: the source was not made by Open")
 )
@@ -215,16 +221,20 @@ func (s *Source) Reload(ctx context.Context, failed *authmw.Keys) *authmw.Keys {
 		}
 		r := s.readEarly()
 		if r == nil {
-			return nil
+			break
 		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
 		select {
 		case <-r.done:
+			continue
 		case <-r.patience.Done():
-			return nil
 		case <-ctx.Done():
-			return nil
 		}
+		break
 	}
+	// Whatever the reason for not waiting: what another reading has found meanwhile is as good.
 	keys, _ := s.Keys(ctx)
 	return keys
 }
@@ -276,24 +286,48 @@ func (s *Source) begin() *reading {
 	impatient, giveUp := context.WithTimeout(s.ctx, patience)
 	r := &reading{done: make(chan struct{}), patience: impatient}
 	s.reading = r
+	began := time.Now()
 	go func() {
 		defer giveUp()
 		defer cancel()
-		began := time.Now()
-		key, err := s.readOnce(ctx)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		defer close(r.done)
-		s.reading = nil
-		switch {
-		case s.closed:
-		case err != nil:
-			s.fail(err)
-		default:
-			s.accept(key, began)
-		}
+		var key Key
+		err := errNoReturn
+		defer func() { s.end(r, began, key, err) }()
+		key, err = s.readOnce(ctx)
 	}()
 	return r
+}
+
+// end ends a reading that began then.
+func (s *Source) end(r *reading, began time.Time, key Key, err error) {
+	s.mu.Lock()
+	defer s.unlock()
+	defer close(r.done)
+	s.reading = nil
+	switch {
+	case s.closed:
+	case err != nil:
+		s.fail(err)
+	default:
+		s.accept(key, began)
+	}
+}
+
+// readFirst returns what readOnce does, or an error when ctx is done, though the Reader does not heed that.
+func (s *Source) readFirst(ctx context.Context) (Key, error) {
+	var key Key
+	err := errNoReturn
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		key, err = s.readOnce(ctx)
+	}()
+	select {
+	case <-done:
+		return key, err
+	case <-ctx.Done():
+		return Key{}, fmt.Errorf("%w: %w", errHangs, ctx.Err())
+	}
 }
 
 // readOnce returns a good key or an error. A Reader that panics must not end the server from a goroutine of ours.
@@ -321,10 +355,10 @@ func (s *Source) untilNext() time.Duration {
 // accept takes what a reading that began then has found. Like fail, it holds the lock.
 func (s *Source) accept(key Key, began time.Time) {
 	if s.lastErr != nil {
-		s.log.Info("The master key can be read again", "from", key.From)
+		s.say(slog.LevelInfo, "The master key can be read again", "from", key.From)
 	}
 	if key.Warning != "" && key.Warning != s.warned {
-		s.log.Warn("The master key is kept badly", "why", key.Warning)
+		s.say(slog.LevelWarn, "The master key is kept badly", "why", key.Warning)
 	}
 	s.warned, s.lastRead, s.lastErr, s.staleAt = key.Warning, began, nil, time.Time{}
 	if bytes.Equal(s.secret, key.Secret) {
@@ -334,7 +368,7 @@ func (s *Source) accept(key Key, began time.Time) {
 		return
 	}
 	if s.secret != nil {
-		s.log.Warn("The master key changed. Cloudreve uses the previous one until it is restarted.",
+		s.say(slog.LevelWarn, "The master key changed. Cloudreve uses the previous one until it is restarted.",
 			"from", key.From, "previous_accepted_for", s.previousFor)
 		s.previous = append([]previousKey{{s.secret, time.Now().Add(s.previousFor)}}, s.previous...)
 	}
@@ -344,11 +378,30 @@ func (s *Source) accept(key Key, began time.Time) {
 
 // fail takes note of a reading that found no key.
 func (s *Source) fail(err error) {
-	s.log.Warn("The master key cannot be read", "err", err, "last_read", s.lastRead)
+	s.say(slog.LevelWarn, "The master key cannot be read", "err", err, "last_read", s.lastRead)
+	s.next.Reset(min(s.interval, retryAfter))
 	if s.lastErr == nil {
 		s.expireAfter(s.staleIfError)
 	}
 	s.lastErr = err
+}
+
+// say logs something, but later: a handler may take its time, or call s.
+func (s *Source) say(level slog.Level, message string, args ...any) {
+	s.messages = append(s.messages, func() {
+		defer func() { _ = recover() }() // in a goroutine of ours, a handler's panic would end the server
+		s.log.Log(context.Background(), level, message, args...)
+	})
+}
+
+// unlock releases the lock, and logs what there is to say.
+func (s *Source) unlock() {
+	messages := s.messages
+	s.messages = nil
+	s.mu.Unlock()
+	for _, log := range messages {
+		log()
+	}
 }
 
 // publish gives the current key and the previous ones whose time is not over to the requests that follow.
@@ -388,7 +441,7 @@ func (s *Source) expireAfter(d time.Duration) {
 // expire is what the timer stale does.
 func (s *Source) expire() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if s.closed || s.staleAt.IsZero() || time.Now().Before(s.staleAt) {
 		return
 	}
@@ -397,6 +450,6 @@ func (s *Source) expire() {
 		why = errHangs
 	}
 	err := fmt.Errorf("%w (the key was last read at %s, too long ago)", why, s.lastRead.Format(time.RFC3339))
-	s.log.Error("The master key is too old to be used", "err", err)
+	s.say(slog.LevelError, "The master key is too old to be used", "err", err)
 	s.current.Store(&outcome{err: err})
 }

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -283,6 +285,129 @@ func TestChangeDuringAReading(t *testing.T) {
 		require.NoError(t, s.verify(t, keyB))
 		require.Greater(t, time.Since(began), 100*time.Millisecond, "the rest of that reading, and all of the next")
 		require.Equal(t, 3, s.readings())
+	})
+}
+
+// TestManyAtARotation has the first tokens of a new key come at every moment of the reading that they cause.
+func TestManyAtARotation(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			s := serve(t)
+			s.set(func(p *place) { p.takes, p.key = 2*time.Millisecond, keyB })
+			token := authmwtest.Mint(t, []byte(keyB), authmw.Claims{Subject: "wGH0"})
+			var refused atomic.Int64
+			for n := range 500 {
+				go func() {
+					time.Sleep(time.Duration(n%5) * 500 * time.Microsecond) // of the bubble's clock
+					if _, err := s.Verify(t.Context(), token); err != nil {
+						refused.Add(1)
+					}
+				}()
+			}
+			later(time.Second)
+			require.Zero(t, refused.Load())
+			require.Equal(t, 2, s.readings())
+		})
+	}
+}
+
+// TestReloadWaitsASecond has one reading follow another, each of which takes nearly that long.
+func TestReloadWaitsASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t)
+		later(interval - interval/100)
+		s.set(func(p *place) { p.takes = 950 * time.Millisecond })
+		for s.readings() == 1 {
+			later(10 * time.Millisecond)
+		}
+		began := time.Now()
+		require.ErrorIs(t, s.verify(t, keyB), authmw.ErrInvalidSignature)
+		require.Equal(t, time.Second, time.Since(began))
+	})
+}
+
+// TestShortOutage shows that a failure is not waited out for a long interval.
+func TestShortOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, masterkey.WithInterval(24*time.Hour), masterkey.WithStaleIfError(0))
+		s.set(func(p *place) { p.err = errors.New("the database is restarting") })
+		require.Error(t, s.verify(t, keyB), "which makes it read")
+		synctest.Wait()
+		require.ErrorIs(t, s.verify(t, keyA), authmw.ErrUnavailable)
+		s.set(func(p *place) { p.err = nil })
+		later(5 * time.Second)
+		require.NoError(t, s.verify(t, keyA))
+	})
+}
+
+// handler is a log handler that hangs for an hour, or panics.
+type handler struct {
+	slog.Handler
+	panics bool
+}
+
+func (h handler) Handle(context.Context, slog.Record) error {
+	if h.panics {
+		panic("no more disk")
+	}
+	time.Sleep(time.Hour) // of the bubble's clock
+	return nil
+}
+
+func TestBadLogger(t *testing.T) {
+	for name, panics := range map[string]bool{"panics": true, "hangs": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				bad := handler{slog.NewTextHandler(io.Discard, nil), panics}
+				s := serve(t, masterkey.WithLogger(slog.New(bad)), masterkey.WithStaleIfError(time.Minute))
+				s.set(func(p *place) { p.key = keyB })
+				began := time.Now()
+				require.NoError(t, s.verify(t, keyB))
+				require.NoError(t, s.verify(t, keyA))
+				require.ErrorIs(t, s.verify(t, keyC), authmw.ErrInvalidSignature)
+				require.Zero(t, time.Since(began))
+				s.set(func(p *place) { p.err = errors.New("the database is gone") })
+				later(2 * time.Minute)
+				require.ErrorIs(t, s.verify(t, keyB), authmw.ErrUnavailable)
+				s.set(func(p *place) { p.err = nil })
+				later(10 * time.Second)
+				require.NoError(t, s.verify(t, keyB))
+				require.NoError(t, s.source.Close())
+				later(2 * time.Hour)
+			})
+		})
+	}
+}
+
+// TestBadReader has Readers that do not return, in either way.
+func TestBadReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang, leave := make(chan struct{}), func(context.Context) (masterkey.Key, error) { runtime.Goexit(); panic("never") }
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := masterkey.Open(ctx, func(context.Context) (masterkey.Key, error) { <-hang; return masterkey.Key{}, nil })
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		close(hang)
+		_, err = masterkey.Open(t.Context(), leave)
+		require.ErrorContains(t, err, "the reader did not return")
+
+		p, gone := &place{key: keyA}, new(atomic.Bool)
+		source, err := masterkey.Open(t.Context(), func(ctx context.Context) (masterkey.Key, error) {
+			if gone.Load() {
+				return leave(ctx)
+			}
+			return p.read(ctx)
+		}, masterkey.WithStaleIfError(0), masterkey.WithLogger(slog.New(slog.DiscardHandler)))
+		require.NoError(t, err)
+		defer func() { require.NoError(t, source.Close()) }()
+		gone.Store(true)
+		later(2 * interval)
+		_, err = source.Keys(t.Context())
+		require.ErrorContains(t, err, "the reader did not return")
+		gone.Store(false)
+		later(interval)
+		_, err = source.Keys(t.Context())
+		require.NoError(t, err)
 	})
 }
 

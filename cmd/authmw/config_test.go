@@ -167,6 +167,7 @@ func TestHasPassword(t *testing.T) {
 		"mysql:u:p@unix(/run/mysqld.sock)/db":    true,
 		"mysql://u:p@tcp(127.0.0.1:3306)/x":      true,
 		"postgres://u:p w@h/db":                  true,
+		"postgres://u@h/db?p%61ssword=p":         true,
 		"postgresql://u:p@h:1,g:2/db?target=any": true,
 	} {
 		require.Equal(t, want, hasPassword(dsn), dsn)
@@ -188,6 +189,16 @@ func TestNativeMySQL(t *testing.T) {
 	require.Equal(t, errMySQLURL, err)
 }
 
+// TestOpenURL has passwords that are not escaped, of which no part may be shown.
+func TestOpenURL(t *testing.T) {
+	for _, dsn := range []string{"mysql://u:12/hunter2@127.0.0.1/db", "postgres://u:/hunter2@127.0.0.1/db", "mysql://root:1#hunter2@127.0.0.1/db",
+		"postgres://u:hunter2%zz@h/db", "mariadb:u:hunter2@(x", "postgres:host='hunter2", "hunter2"} {
+		_, err := openURL(dsn)
+		require.Error(t, err, dsn)
+		require.NotContains(t, err.Error(), "hunter2")
+	}
+}
+
 func TestFindToken(t *testing.T) {
 	for _, row := range []struct{ name, input, want, err string }{
 		{"bare", "a.b.c", "a.b.c", ""},
@@ -204,6 +215,7 @@ func TestFindToken(t *testing.T) {
 		{"curl of Windows", `curl -H ^"Authorization: Bearer a.b.c^" http://x`, "a.b.c", ""},
 		{"curl's config", `header = "Authorization: Bearer a.b.c"`, "a.b.c", ""},
 		{"two headers", "Authorization: Bearer a\nAuthorization: Bearer b", "", "more than one Authorization header"},
+		{"beside another header of such a name", "Proxy-Authorization: Basic x\nX-Authorization: y\nAuthorization: Bearer a.b.c\n", "a.b.c", ""},
 		{"none", " \n", "", "there is no token"},
 		{"a header without one", "Authorization: Bearer ", "", "there is no token"},
 		{"two words", "a b", "", "a space in the token"},

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/url"
@@ -54,7 +55,7 @@ func (c config) open(path string) (*database, error) {
 	case "mysql", "mariadb":
 		m := mysql.NewConfig()
 		m.User, m.Passwd, m.DBName = c.User, c.Password, c.Name
-		m.Net, m.Addr = "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
+		m.Net, m.Addr = "tcp", net.JoinHostPort(strings.Trim(c.Host, "[]"), strconv.Itoa(c.Port))
 		if c.UnixSocket {
 			m.Net, m.Addr = "unix", c.Host
 		}
@@ -79,6 +80,12 @@ func (c config) open(path string) (*database, error) {
 // openURL opens the database that the user names: the kind, a colon, and the rest of a URL or what the driver takes.
 func openURL(dsn string) (*database, error) {
 	kind, rest, ok := strings.Cut(dsn, ":")
+	if strings.HasPrefix(rest, "//") && !strings.HasPrefix(kind, "sqlite") {
+		// What is not escaped may be taken for another part, and shown.
+		if u, err := url.Parse(dsn); err != nil || u.Fragment != "" || u.User == nil && strings.Contains(rest, "@") {
+			return nil, errors.New("the database's URL cannot be understood: in a password, write %2F for /, %23 for #, %3F for ?, %40 for @")
+		}
+	}
 	switch {
 	case !ok:
 	case kind == "postgres" || kind == "postgresql":
@@ -138,6 +145,13 @@ func hasPassword(dsn string) bool {
 	if strings.HasPrefix(kind, "sqlite") {
 		return false
 	}
+	if u, err := url.Parse(dsn); err == nil {
+		for name := range u.Query() {
+			if strings.EqualFold(name, "password") {
+				return true
+			}
+		}
+	}
 	userinfo := rest[:max(0, strings.LastIndexByte(rest, '@'))]
 	return strings.Contains(userinfo, ":") || strings.Contains(strings.ToLower(rest), "password")
 }
@@ -181,11 +195,30 @@ func openSQLite(path string) (*database, error) {
 		uri.Path = "/" + uri.Path
 	}
 	uri.RawQuery = fmt.Sprintf("mode=ro&_pragma=busy_timeout(%d)", busyTimeout.Milliseconds())
+	if atRest(path) {
+		uri.RawQuery += "&immutable=1"
+	}
 	db, err := sql.Open("sqlite", uri.String())
 	if err != nil {
 		return nil, err
 	}
 	return &database{db, "?", path}, nil
+}
+
+// atRest reports whether an SQLite file is in WAL mode and nobody has it open. To open such a one, if only to read it,
+// makes files beside it, which belong to whoever did so and may keep others out.
+func atRest(path string) bool {
+	file, err := os.Open(path)
+	if err != nil {
+		return false // and let the driver say so
+	}
+	defer func() { _ = file.Close() }()
+	var header [20]byte // https://sqlite.org/fileformat.html#file_format_version_numbers
+	if _, err := io.ReadFull(file, header[:]); err != nil || header[18] != 2 {
+		return false
+	}
+	_, err = os.Stat(path + "-wal")
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func openMySQL(m *mysql.Config) (*database, error) {
@@ -231,7 +264,8 @@ func (d *database) explain(err error) error {
 			"3D000": noDatabase, "42703": noTable, "42P01": noTable}[pg.Code], pg.Message
 	case errors.As(err, &lite):
 		what, detail = map[int]string{sqlite3.SQLITE_BUSY: locked, sqlite3.SQLITE_LOCKED: locked, sqlite3.SQLITE_ERROR: noTable,
-			sqlite3.SQLITE_NOTADB: notSQLite, sqlite3.SQLITE_CANTOPEN: notReadable}[lite.Code()&0xff], lite.Error()
+			sqlite3.SQLITE_NOTADB: notSQLite, sqlite3.SQLITE_CANTOPEN: notReadable, sqlite3.SQLITE_IOERR: notReadable,
+			sqlite3.SQLITE_READONLY: unfinished}[lite.Code()&0xff], lite.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		what, detail = noAnswer, "no answer in time"
 	case errors.As(err, &dns):
@@ -258,5 +292,6 @@ const (
 	noServer    = "the database %s cannot be reached: is its server running, are host and port right?"
 	locked      = "the database %s is locked by another program: try again, or end that"
 	notSQLite   = "%s is no SQLite database: name Cloudreve's cloudreve.db"
+	unfinished  = "the database %s was left in the middle of a change: start Cloudreve once, or read a copy of all its files"
 	notReadable = "the database %s cannot be opened: is it a file that you may read?"
 )

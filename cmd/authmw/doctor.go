@@ -83,6 +83,9 @@ func (s *site) diagnose(ctx context.Context, base *url.URL, id, email string) er
 		return err
 	} else if ok {
 		findings = append(findings, f)
+		if f.verdict == bad {
+			return s.cli.judge(findings) // a token is for its own site
+		}
 	}
 
 	now := s.cli.now()
@@ -94,7 +97,9 @@ func (s *site) diagnose(ctx context.Context, base *url.URL, id, email string) er
 	case skew.Abs() <= maxSkew:
 		findings = append(findings, finding{good, "clock", "the site's and this one agree to 2s"})
 	case skew.Abs() > maxLeeway:
+		// A site must not choose at what time it is shown a token.
 		findings = append(findings, finding{bad, "clock", fmt.Sprintf("the site's and this one are %s apart: set one of them right", human(skew.Abs()))})
+		return s.cli.judge(findings)
 	case skew > 0:
 		findings = append(findings, finding{bad, "clock", fmt.Sprintf("the site's is %s ahead: a server here needs authmw.WithLeeway, or refuses its tokens at first", human(skew))})
 	default:
@@ -130,6 +135,9 @@ const (
 func judgeMe(me answer, subject string, u *user, from string) finding {
 	switch me.Code {
 	case 0:
+		if subject == anyone {
+			return finding{bad, "key", "the site knows a user that there is not: it does not check tokens"}
+		}
 		return finding{good, "key", "the site accepts tokens made with the key from " + from}
 	case codeUserNotFound, codeDBError:
 		switch {
@@ -207,13 +215,17 @@ func (s *site) get(ctx context.Context, base *url.URL, path, token string) (a an
 	case err != nil:
 		return a, fmt.Errorf("%s stopped in the middle of an answer: %w", base.Redacted(), err)
 	case response.StatusCode >= 300 && response.StatusCode < 400:
-		return a, fmt.Errorf("%s redirects to %s: give that as --url", base.Redacted(), strings.TrimSuffix(response.Header.Get("Location"), path))
+		location, err := response.Location()
+		if err != nil {
+			return a, fmt.Errorf("%s redirects to nowhere: is the URL right?", base.Redacted())
+		}
+		return a, fmt.Errorf("%s redirects to %s: give the URL of the site itself", base.Redacted(), strings.TrimSuffix(location.Redacted(), path))
 	case response.StatusCode >= 500:
 		return a, fmt.Errorf("%s answers with status %d: the site, or the proxy before it, is failing; see its log", base.Redacted(), response.StatusCode)
 	case json.Unmarshal(body, &a) != nil:
 		return a, fmt.Errorf("%s answers with status %d, but not as Cloudreve v4 does: is the URL that of the site's first page?", base.Redacted(), response.StatusCode)
 	}
-	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil && date.Year() >= 1970 {
 		a.date = date
 	}
 	return a, nil

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/spf13/cobra"
 
@@ -46,9 +47,16 @@ whatever is wrong with it; see authmw verify for a verdict.`,
 			return err
 		}
 		if asJSON {
-			encoder := json.NewEncoder(c.out)
-			encoder.SetIndent("", "  ")
-			return encoder.Encode(r)
+			encoded, err := json.MarshalIndent(r, "", "  ")
+			if err != nil {
+				return err
+			}
+			for line := range strings.Lines(string(encoded)) {
+				if err := c.print("%s\n", printable(strings.TrimSuffix(line, "\n"))); err != nil {
+					return err
+				}
+			}
+			return nil
 		}
 		return c.print("%s", r.text(c.color, c.now()))
 	})
@@ -244,7 +252,7 @@ func members(object json.RawMessage) (found []member) {
 // numericDate returns the time that a number of seconds stands for (RFC 7519 section 2), or nil for any other value.
 func numericDate(value json.RawMessage) *time.Time {
 	var seconds float64
-	if err := json.Unmarshal(value, &seconds); err != nil || seconds < 0 || seconds > maxNumericDate {
+	if err := json.Unmarshal(value, &seconds); err != nil || seconds < 0 || seconds >= maxNumericDate+1 {
 		return nil
 	}
 	t := time.Unix(int64(seconds), 0).UTC()
@@ -287,11 +295,15 @@ func (r *report) text(color bool, now time.Time) string {
 	return b.String()
 }
 
+// maxWidth keeps one long name from padding every line.
+const maxWidth = 20
+
 func (r *report) list(b *strings.Builder, object json.RawMessage, now time.Time) {
 	width := 0
 	for _, m := range members(object) {
 		width = max(width, len(printable(m.name)))
 	}
+	width = min(width, maxWidth)
 	for _, m := range members(object) {
 		fmt.Fprintf(b, "  %-*s  %s", width, printable(m.name), printable(string(m.value)))
 		switch m.name {
@@ -331,21 +343,23 @@ func human(d time.Duration) string {
 	return days
 }
 
-// printable returns text with \u escapes for what could move the cursor or hide something on a terminal.
+// printable returns text with the escapes of JSON for what could move the cursor or hide something on a terminal.
 func printable(text string) string {
 	var b strings.Builder
 	for _, r := range text {
 		if unicode.IsPrint(r) {
 			b.WriteRune(r)
-		} else {
-			fmt.Fprintf(&b, "\\u%04x", r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, "\\u%04x", unit)
 		}
 	}
 	return b.String()
 }
 
 var (
-	inHeader   = regexp.MustCompile(`(?i)\bauthorization["']?\s*:\s*["']?([^"'\r\n]*)`)
+	inHeader   = regexp.MustCompile(`(?i)(?:^|[^\w-])authorization["']?\s*:\s*["']?([^"'\r\n]*)`)
 	withScheme = regexp.MustCompile(`(?i)^bearer(\s+|$)`)
 )
 

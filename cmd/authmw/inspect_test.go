@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -34,6 +37,50 @@ func TestColor(t *testing.T) {
 			require.True(t, strings.HasPrefix(out.String(), row.want), out.String())
 		})
 	}
+}
+
+// inspect types a command with the captured key on standard input.
+func inspect(t *testing.T, args ...string) (out string, status int) {
+	var b strings.Builder
+	program := &cli{in: strings.NewReader(capture(t).SecretKey), out: &b, err: &b, now: func() time.Time { return captured }}
+	status = program.run(t.Context(), append(args, "--key-file", "-"))
+	return b.String(), status
+}
+
+// signed returns a token with this payload, signed with the captured key.
+func signed(t *testing.T, payload string) string {
+	token, _ := sign("eyJhbGciOiJIUzI1NiJ9."+base64.RawURLEncoding.EncodeToString([]byte(payload))+".", []byte(capture(t).SecretKey))
+	return token
+}
+
+func TestHostileTokens(t *testing.T) {
+	t.Run("the last moment of the year 9999", func(t *testing.T) {
+		out, status := inspect(t, "verify", signed(t, `{"token_type":"access","sub":"wGH0","exp":253402300799.5}`))
+		require.Zero(t, status)
+		require.Contains(t, out, "valid: access token of wGH0, expires in ")
+	})
+	t.Run("larger than a server takes", func(t *testing.T) {
+		out, status := inspect(t, "verify", signed(t, `{"token_type":"access","sub":"wGH0","exp":1795434589,"x":"`+strings.Repeat("x", 9000)+`"}`))
+		require.Equal(t, exitNo, status)
+		require.Equal(t, "malformed_token: longer than the size limit\n", out)
+	})
+	t.Run("one long name and many short ones", func(t *testing.T) {
+		payload := `{"` + strings.Repeat("n", 40_000) + `":0` + strings.Repeat(`,"":0`, 5_000) + "}"
+		out, _ := inspect(t, "inspect", signed(t, payload))
+		require.Less(t, len(out), 10*len(payload))
+	})
+	t.Run("what moves the cursor", func(t *testing.T) {
+		payload := "{\"sub\":\"\u009b31m\u202e\U000e0041\x9b\",\"\u009b\":0}"
+		for _, args := range [][]string{{"inspect"}, {"inspect", "--json"}} {
+			out, status := inspect(t, append(args, signed(t, payload))...)
+			require.Zero(t, status)
+			require.True(t, utf8.ValidString(out))
+			require.Equal(t, -1, strings.IndexFunc(out, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }))
+			require.Contains(t, out, `"\u009b31m\u202e\udb40\udc41`+"\ufffd")
+		}
+		out, _ := inspect(t, "inspect", "--json", signed(t, payload))
+		require.True(t, json.Valid([]byte(out)))
+	})
 }
 
 // FuzzInspect holds that no input breaks inspect, that it says of a token what the library does, that nothing is called

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -110,10 +111,15 @@ func (s *site) checkKey(ctx context.Context) error {
 		if s.db == nil {
 			continue
 		}
-		if d := s.seconds(ctx, ttl.name); d > 0 {
-			findings = append(findings, finding{good, ttl.name, human(d)})
-		} else {
+		switch n, err := s.seconds(ctx, ttl.name); {
+		case err != nil:
 			findings = append(findings, finding{unknown, ttl.name, "not set to a number of seconds, for which Cloudreve takes " + human(ttl.fallback)})
+		case n <= 0:
+			findings = append(findings, finding{unknown, ttl.name, fmt.Sprintf("%d seconds: tokens expire as they are issued", n)})
+		case n > math.MaxInt32:
+			findings = append(findings, finding{unknown, ttl.name, fmt.Sprintf("%d seconds", n)})
+		default:
+			findings = append(findings, finding{good, ttl.name, human(time.Duration(n) * time.Second)})
 		}
 	}
 	return s.cli.judge(findings)

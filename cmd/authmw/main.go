@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -32,12 +31,10 @@ func main() {
 
 // start runs the program for the process that it is, and returns its exit status.
 func start(now func() time.Time) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	environ := os.Environ()
 	c := &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: environ, now: now}
 	c.color = term.IsTerminal(int(os.Stdout.Fd())) && c.env("NO_COLOR") == "" && c.env("TERM") != "dumb"
-	return c.run(ctx, os.Args[1:])
+	return c.run(context.Background(), os.Args[1:])
 }
 
 // The exit statuses. Scripts tell by them whether the answer is no, or there is none.

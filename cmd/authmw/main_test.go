@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw"
 	authhttp "github.com/authmw/authmw/adapters/nethttp"
+	"github.com/authmw/authmw/masterkey"
 )
 
 // nowVariable stops the clock of the program under test, and of nothing else.
@@ -135,6 +137,7 @@ func cloudreve(t *testing.T, id string, now time.Time) *httptest.Server {
 	}
 	answer("/api/v4/site/ping", `{"code":0,"data":"4.14.0","msg":""}`)
 	answer("/api/v4/site/config/basic", `{"code":0,"data":{"instance_id":"`+id+`","title":"Cloudreve"},"msg":""}`)
+	mux.HandleFunc("/yes/", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, `{"code":0,"data":"4.14.0"}`) })
 	mux.HandleFunc("/down/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	mux.HandleFunc("/ahead/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", now.Add(10*time.Minute).Format(http.TimeFormat))
@@ -158,6 +161,9 @@ func cloudreve(t *testing.T, id string, now time.Time) *httptest.Server {
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", now.Format(http.TimeFormat))
+		if id != siteID || strings.HasPrefix(r.URL.Path, "/ahead/") {
+			assert.Empty(t, r.Header.Get("Authorization"), "a token for a site that it is not for, or at a time that the site chose")
+		}
 		mux.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
@@ -202,4 +208,33 @@ func TestOpenSQLite(t *testing.T) {
 	var timeout int
 	require.NoError(t, db.QueryRowContext(t.Context(), "PRAGMA busy_timeout").Scan(&timeout))
 	require.EqualValues(t, busyTimeout.Milliseconds(), timeout)
+}
+
+// TestOpenSQLiteInWALMode reads one that nobody has open, which must not leave files beside it, and one with a change that
+// is only in such a file.
+func TestOpenSQLiteInWALMode(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cloudreve.db")
+	fill(t, file, sqliteDialect)
+	writer, err := sql.Open("sqlite", file)
+	require.NoError(t, err)
+	defer func() { _ = writer.Close() }()
+	_, err = writer.ExecContext(t.Context(), "PRAGMA journal_mode = WAL")
+	require.NoError(t, err)
+	_, err = writer.ExecContext(t.Context(), "UPDATE settings SET value = 'changed' WHERE name = 'siteID'")
+	require.NoError(t, err)
+	read := func() string {
+		db, err := openSQLite(file)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, db.Close()) }()
+		value, err := masterkey.Setting(t.Context(), db.DB, "siteID")
+		require.NoError(t, err)
+		return value
+	}
+	require.FileExists(t, file+"-wal")
+	require.Equal(t, "changed", read())
+	require.NoError(t, writer.Close())
+	require.NoFileExists(t, file+"-wal")
+	require.Equal(t, "changed", read())
+	require.NoFileExists(t, file+"-wal")
+	require.NoFileExists(t, file+"-shm")
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,9 +92,12 @@ func (s *site) token(ctx context.Context, o order) error {
 	}
 
 	if o.ttl == 0 {
-		o.ttl = cmp.Or(s.seconds(ctx, "access_token_ttl"), issuer.DefaultAccessTTL)
+		o.ttl = s.ttl(ctx, "access_token_ttl", issuer.DefaultAccessTTL)
 	}
-	refreshTTL := cmp.Or(s.seconds(ctx, "refresh_token_ttl"), issuer.DefaultRefreshTTL)
+	refreshTTL := s.ttl(ctx, "refresh_token_ttl", issuer.DefaultRefreshTTL)
+	if from.Unix() < 0 || from.Unix() > maxNumericDate-int64(max(o.ttl, refreshTTL)/time.Second) {
+		return fmt.Errorf("--nbf %s is too far off: a token is valid between the years 1970 and 9999", o.notBefore)
+	}
 	options := []issuer.Option{issuer.WithClock(func() time.Time { return from })}
 	if o.refresh {
 		if u == nil {
@@ -147,17 +149,23 @@ func (s *site) subject(ctx context.Context, id, email string) (string, *user, er
 	return id, &u, err
 }
 
-// seconds returns a setting that is a time in seconds, and 0 if it is not there or no such thing.
-func (s *site) seconds(ctx context.Context, name string) time.Duration {
+// seconds returns a setting that is a number of seconds, as Cloudreve reads one.
+func (s *site) seconds(ctx context.Context, name string) (int64, error) {
 	value, err := s.setting(ctx, name)
 	if err != nil {
-		return 0
+		return 0, err
 	}
-	n, err := strconv.ParseInt(value, 10, 32)
-	if err != nil {
-		return 0
+	return strconv.ParseInt(value, 10, 64)
+}
+
+// ttl returns a setting that is a lifetime, or the fallback if it is none that a token can have.
+func (s *site) ttl(ctx context.Context, name string, fallback time.Duration) time.Duration {
+	const tenYears = 10 * 365 * 24 * 60 * 60
+	n, err := s.seconds(ctx, name)
+	if err != nil || n < 1 || n > tenYears {
+		return fallback
 	}
-	return max(0, time.Duration(n)*time.Second)
+	return time.Duration(n) * time.Second
 }
 
 const timeFormat = "2006-01-02 15:04:05 MST"
