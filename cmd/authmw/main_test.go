@@ -82,6 +82,7 @@ func params(t *testing.T, dir string, setup func(*testscript.Env) error) testscr
 			env.Setenv("TOKEN", c.token(t, "login, access"))
 			env.Setenv("REFRESH", c.token(t, "login, refresh"))
 			env.Setenv("TERM", "xterm")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each command otherwise
 			env.Setenv("SITE", cloudreve(t, siteID, captured).URL)
 			env.Setenv("OTHER_SITE", cloudreve(t, "another", captured.Add(-time.Minute)).URL)
 			if err := os.MkdirAll(filepath.Join(env.WorkDir, "data"), 0o700); err != nil {
