@@ -108,7 +108,8 @@ Most commands need the site's master key, the setting secret_key. They find it
   --key-file FILE   in a file, or on standard input with -
   otherwise         in the environment: CR_SETTING_secret_key has the key,
                     AUTHMW_DSN a database's URL, with its password. If both
-                    are set, users are in the database and the key is not
+                    are set, the database has the users and the key is
+                    that of the variable
 No secret is ever an argument: others on the machine can read those.
 
 The exit status is 0 for yes, 1 for no, and 2 if there is no answer, such as for
