@@ -27,6 +27,9 @@ const (
 	// readTimeout is what one reading may take.
 	readTimeout = 5 * time.Second
 
+	// readGrace is what a Reader may take to return once its time is over.
+	readGrace = 100 * time.Millisecond
+
 	// patience is for how long after its beginning requests wait for a reading. It takes a millisecond; if it takes
 	// longer, the place is as good as down, and the requests must not pile up.
 	patience = time.Second
@@ -326,6 +329,12 @@ func (s *Source) readFirst(ctx context.Context) (Key, error) {
 	case <-done:
 		return key, err
 	case <-ctx.Done():
+	}
+	// A Reader that heeds ctx has more to say about it.
+	select {
+	case <-done:
+		return key, err
+	case <-time.After(readGrace):
 		return Key{}, fmt.Errorf("%w: %w", errHangs, ctx.Err())
 	}
 }
@@ -380,8 +389,8 @@ func (s *Source) accept(key Key, began time.Time) {
 func (s *Source) fail(err error) {
 	s.say(slog.LevelWarn, "The master key cannot be read", "err", err, "last_read", s.lastRead)
 	s.next.Reset(min(s.interval, retryAfter))
-	if s.lastErr == nil {
-		s.expireAfter(s.staleIfError)
+	if s.lastErr == nil { // staleAt is set, and sooner if the reading hung
+		s.expireAfter(min(s.staleIfError, max(0, time.Until(s.staleAt))))
 	}
 	s.lastErr = err
 }

@@ -161,7 +161,7 @@ func TestOpenGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		_, err := masterkey.Open(t.Context(), (&place{key: keyA, takes: time.Hour}).read)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, context.DeadlineExceeded, err, "what the reader says")
 		require.Equal(t, 5*time.Second, time.Since(began))
 	})
 }
@@ -515,6 +515,20 @@ func TestNotStale(t *testing.T) {
 			later(time.Second)
 			require.NoError(t, s.verify(t, keyA))
 		}
+	})
+}
+
+// TestStaleSinceAHungReading has a reading hang for 59 minutes and then fail: the hour is not begun anew.
+func TestStaleSinceAHungReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t)
+		s.set(func(p *place) { p.takes, p.hangs, p.err = 59*time.Minute, true, errors.New("the database is gone") })
+		later(interval + interval/10)
+		s.set(func(p *place) { p.takes = 0 })
+		later(59 * time.Minute)
+		require.NoError(t, s.verify(t, keyA))
+		later(2 * time.Minute)
+		require.ErrorIs(t, s.verify(t, keyA), authmw.ErrUnavailable)
 	})
 }
 

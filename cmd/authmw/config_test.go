@@ -192,10 +192,22 @@ func TestNativeMySQL(t *testing.T) {
 // TestOpenURL has passwords that are not escaped, of which no part may be shown.
 func TestOpenURL(t *testing.T) {
 	for _, dsn := range []string{"mysql://u:12/hunter2@127.0.0.1/db", "postgres://u:/hunter2@127.0.0.1/db", "mysql://root:1#hunter2@127.0.0.1/db",
+		"postgres://u:p@ss/hunter2@127.0.0.1/db", "mysql://u:p@x/hunter2@127.0.0.1/db",
 		"postgres://u:hunter2%zz@h/db", "mariadb:u:hunter2@(x", "postgres:host='hunter2", "hunter2"} {
 		_, err := openURL(dsn)
 		require.Error(t, err, dsn)
 		require.NotContains(t, err.Error(), "hunter2")
+	}
+}
+
+// TestOpenURLAccepts has URLs of PostgreSQL that a stricter parser refuses.
+func TestOpenURLAccepts(t *testing.T) {
+	for _, dsn := range []string{"postgres://u@[::1]:1,127.0.0.1:5432/db", "postgres://u@127.0.0.1:1,[::1]:5432/db",
+		"postgres://u@%2Fvar%2Frun%2Fpostgresql/db", "postgres://127.0.0.1/db?user=name@tenant", "postgresql://u:50%25@127.0.0.1/db",
+		"postgres:host=127.0.0.1 user=u dbname=db"} {
+		db, err := openURL(dsn)
+		require.NoError(t, err, dsn)
+		require.NoError(t, db.Close())
 	}
 }
 
@@ -210,6 +222,7 @@ func TestFindToken(t *testing.T) {
 		{"a header without a scheme, as Cloudreve accepts", "authorization:a.b.c", "a.b.c", ""},
 		{"headers", "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a.b.c\r\nAccept: */*\r\n\r\n", "a.b.c", ""},
 		{"JSON", `{"headers": {"Authorization": "Bearer a.b.c"}}`, "a.b.c", ""},
+		{"Go's http.Header as JSON", `{"Authorization":["Bearer a.b.c"]}`, "a.b.c", ""},
 		{"curl", `curl -H 'Authorization: Bearer a.b.c' http://x`, "a.b.c", ""},
 		{"curl, in double quotes", `curl -H "Authorization: Bearer a.b.c" http://x`, "a.b.c", ""},
 		{"curl of Windows", `curl -H ^"Authorization: Bearer a.b.c^" http://x`, "a.b.c", ""},

@@ -81,9 +81,12 @@ func (c config) open(path string) (*database, error) {
 func openURL(dsn string) (*database, error) {
 	kind, rest, ok := strings.Cut(dsn, ":")
 	if strings.HasPrefix(rest, "//") && !strings.HasPrefix(kind, "sqlite") {
-		// What is not escaped may be taken for another part, and shown.
-		if u, err := url.Parse(dsn); err != nil || u.Fragment != "" || u.User == nil && strings.Contains(rest, "@") {
-			return nil, errors.New("the database's URL cannot be understood: in a password, write %2F for /, %23 for #, %3F for ?, %40 for @")
+		// A password that is not escaped may be taken for a host or a name, and shown.
+		path := rest[2:]
+		path = path[len(path)-len(strings.TrimLeftFunc(path, func(r rune) bool { return !strings.ContainsRune("/?#", r) })):]
+		path, _, _ = strings.Cut(path, "?")
+		if strings.Contains(path, "@") {
+			return nil, errors.New("the database's URL cannot be understood: in a password, write %2F for /, %23 for #, %3F for ?, %40 for @, %25 for %")
 		}
 	}
 	switch {
@@ -195,7 +198,7 @@ func openSQLite(path string) (*database, error) {
 		uri.Path = "/" + uri.Path
 	}
 	uri.RawQuery = fmt.Sprintf("mode=ro&_pragma=busy_timeout(%d)", busyTimeout.Milliseconds())
-	if atRest(path) {
+	if real, err := filepath.EvalSymlinks(absolute); err == nil && atRest(real) { // whose other files are beside the real one
 		uri.RawQuery += "&immutable=1"
 	}
 	db, err := sql.Open("sqlite", uri.String())

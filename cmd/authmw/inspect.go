@@ -47,16 +47,11 @@ whatever is wrong with it; see authmw verify for a verdict.`,
 			return err
 		}
 		if asJSON {
-			encoded, err := json.MarshalIndent(r, "", "  ")
+			encoded, err := json.Marshal(r) // not indented, which makes much of little where there is much nesting
 			if err != nil {
 				return err
 			}
-			for line := range strings.Lines(string(encoded)) {
-				if err := c.print("%s\n", printable(strings.TrimSuffix(line, "\n"))); err != nil {
-					return err
-				}
-			}
-			return nil
+			return c.print("%s\n", printable(string(encoded)))
 		}
 		return c.print("%s", r.text(c.color, c.now()))
 	})
@@ -359,7 +354,7 @@ func printable(text string) string {
 }
 
 var (
-	inHeader   = regexp.MustCompile(`(?i)(?:^|[^\w-])authorization["']?\s*:\s*["']?([^"'\r\n]*)`)
+	inHeader   = regexp.MustCompile(`(?i)(?:^|[^\w-])authorization["']?\s*:\s*\[?\s*["']?([^"'\r\n]*)`)
 	withScheme = regexp.MustCompile(`(?i)^bearer(\s+|$)`)
 )
 

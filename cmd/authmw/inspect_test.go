@@ -69,6 +69,11 @@ func TestHostileTokens(t *testing.T) {
 		out, _ := inspect(t, "inspect", signed(t, payload))
 		require.Less(t, len(out), 10*len(payload))
 	})
+	t.Run("deeply nested", func(t *testing.T) {
+		payload := `{"a":` + strings.Repeat("[", 5_000) + strings.Repeat("]", 5_000) + "}"
+		out, _ := inspect(t, "inspect", "--json", signed(t, payload))
+		require.Less(t, len(out), 10*len(payload))
+	})
 	t.Run("what moves the cursor", func(t *testing.T) {
 		payload := "{\"sub\":\"\u009b31m\u202e\U000e0041\x9b\",\"\u009b\":0}"
 		for _, args := range [][]string{{"inspect"}, {"inspect", "--json"}} {

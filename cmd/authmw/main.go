@@ -144,8 +144,11 @@ a wrong path or a database that is down.`,
 			if err != nil {
 				return err
 			}
-			if len(rest) > 0 {
-				return cmd.RunE(cmd, rest)
+			switch {
+			case len(rest) > 0 && cmd.HasSubCommands():
+				return cmd.RunE(cmd, rest) // which tells what there is
+			case len(rest) > 0:
+				return fmt.Errorf("there is no command %s %s: see %s --help", cmd.CommandPath(), rest[0], cmd.CommandPath())
 			}
 			return cmd.Help()
 		},

@@ -233,6 +233,11 @@ func TestOpenSQLiteInWALMode(t *testing.T) {
 	}
 	require.FileExists(t, file+"-wal")
 	require.Equal(t, "changed", read())
+	original := file
+	file = filepath.Join(t.TempDir(), "link.db")
+	require.NoError(t, os.Symlink(original, file))
+	require.Equal(t, "changed", read())
+	file = original
 	require.NoError(t, writer.Close())
 	require.NoFileExists(t, file+"-wal")
 	require.Equal(t, "changed", read())
