@@ -28,12 +28,9 @@ import (
 )
 
 // Variable is the environment variable that overrides the key in Cloudreve's database.
-const Variable = variablePrefix + setting
+const Variable = "CR_SETTING_secret_key"
 
-const (
-	variablePrefix = "CR_SETTING_"
-	setting        = "secret_key"
-)
+const setting = "secret_key"
 
 // Key is a key that was found. Printing, logging or encoding one as JSON does not show the secret. Do not keep one in an
 // unexported field of a struct that is printed, though: package fmt does not call methods there.

@@ -82,9 +82,10 @@ func openURL(dsn string) (*database, error) {
 	kind, rest, ok := strings.Cut(dsn, ":")
 	if strings.HasPrefix(rest, "//") && !strings.HasPrefix(kind, "sqlite") {
 		// A password that is not escaped may be taken for a host or a name, and shown.
-		path := rest[2:]
-		path = path[len(path)-len(strings.TrimLeftFunc(path, func(r rune) bool { return !strings.ContainsRune("/?#", r) })):]
-		path, _, _ = strings.Cut(path, "?")
+		path := ""
+		if i := strings.IndexAny(rest[2:], "/?#"); i >= 0 {
+			path, _, _ = strings.Cut(rest[2+i:], "?")
+		}
 		if strings.Contains(path, "@") {
 			return nil, errors.New("the database's URL cannot be understood: in a password, write %2F for /, %23 for #, %3F for ?, %40 for @, %25 for %")
 		}

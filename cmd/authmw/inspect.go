@@ -53,7 +53,7 @@ whatever is wrong with it; see authmw verify for a verdict.`,
 			}
 			return c.print("%s\n", printable(string(encoded)))
 		}
-		return c.print("%s", r.text(c.color, c.now()))
+		return c.print("%s", r.text(c.paint, c.now()))
 	})
 }
 
@@ -257,15 +257,8 @@ func numericDate(value json.RawMessage) *time.Time {
 const maxNumericDate = 253402300799 // the end of the year 9999
 
 // text is the report for people.
-func (r *report) text(color bool, now time.Time) string {
+func (r *report) text(paint func(colour, text string) string, now time.Time) string {
 	var b strings.Builder
-	paint := func(code, text string) string {
-		if !color {
-			return text
-		}
-		return "\x1b[" + code + "m" + text + "\x1b[0m"
-	}
-	const green, yellow, red = "32", "33", "31"
 	switch {
 	case r.Verified == nil:
 		b.WriteString(paint(yellow, "NOT VERIFIED") + ": there is no key to check the signature with, so anyone may have written this\n")

@@ -129,7 +129,7 @@ func FuzzInspect(f *testing.F) {
 			require.True(t, *r.Verified)
 			require.NotNil(t, r.Until)
 		}
-		for line := range strings.Lines(r.text(false, captured)) {
+		for line := range strings.Lines(r.text(program.paint, captured)) {
 			require.NotContains(t, strings.TrimSuffix(line, "\n"), "\n")
 			require.True(t, strings.IndexFunc(strings.TrimSuffix(line, "\n"), unicode.IsControl) < 0, "%q", line)
 		}

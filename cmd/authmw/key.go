@@ -76,17 +76,14 @@ func (c *cli) judge(findings []finding) error {
 		width = max(width, len(f.what))
 	}
 	for _, f := range findings {
-		word, code := "ok ", "32"
+		word, colour := "ok ", green
 		switch f.verdict {
 		case bad:
-			word, code, no = "BAD", "31", errNo
+			word, colour, no = "BAD", red, errNo
 		case unknown:
-			word, code = "?  ", "33"
+			word, colour = "?  ", yellow
 		}
-		if c.color {
-			word = "\x1b[" + code + "m" + word + "\x1b[0m"
-		}
-		if err := c.print("%s  %-*s  %s\n", word, width, f.what, printable(f.text)); err != nil {
+		if err := c.print("%s  %-*s  %s\n", c.paint(colour, word), width, f.what, printable(f.text)); err != nil {
 			return err
 		}
 	}

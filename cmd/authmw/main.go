@@ -77,6 +77,17 @@ func (c *cli) print(format string, args ...any) error {
 	return err
 }
 
+// The colours of a verdict.
+const green, yellow, red = "32", "33", "31"
+
+// paint returns text in a colour, where there are colours.
+func (c *cli) paint(colour, text string) string {
+	if !c.color {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
 // env returns an environment variable, "" for one that is not set.
 func (c *cli) env(name string) string {
 	value, _ := c.lookupEnv(name)
@@ -144,11 +155,8 @@ a wrong path or a database that is down.`,
 			if err != nil {
 				return err
 			}
-			switch {
-			case len(rest) > 0 && cmd.HasSubCommands():
-				return cmd.RunE(cmd, rest) // which tells what there is
-			case len(rest) > 0:
-				return fmt.Errorf("there is no command %s %s: see %s --help", cmd.CommandPath(), rest[0], cmd.CommandPath())
+			if len(rest) > 0 {
+				return noCommand(cmd, rest[0])
 			}
 			return cmd.Help()
 		},
@@ -174,12 +182,17 @@ func group(cmd *cobra.Command) {
 		if len(args) == 0 {
 			return cmd.Help()
 		}
-		meant := ""
-		if suggestions := cmd.SuggestionsFor(args[0]); len(suggestions) > 0 {
-			meant = " (did you mean " + strings.Join(suggestions, " or ") + "?)"
-		}
-		return fmt.Errorf("there is no command %s %s%s: see %s --help", cmd.CommandPath(), args[0], meant, cmd.CommandPath())
+		return noCommand(cmd, args[0])
 	}
+}
+
+// noCommand is the error for a name that is not of one of cmd's commands.
+func noCommand(cmd *cobra.Command, name string) error {
+	meant := ""
+	if suggestions := cmd.SuggestionsFor(name); len(suggestions) > 0 {
+		meant = " (did you mean " + strings.Join(suggestions, " or ") + "?)"
+	}
+	return fmt.Errorf("there is no command %s %s%s: see %s --help", cmd.CommandPath(), name, meant, cmd.CommandPath())
 }
 
 func version() string {
