@@ -20,10 +20,11 @@ import (
 	"github.com/authmw/authmw/internal/compact"
 )
 
-// A Validator checks the access tokens of requests. Make one with New or NewFromKeySource; a nil or zero one denies
-// with ErrUnavailable whatever carries a token. It is safe for concurrent use.
+// A Validator checks the access tokens of requests. Make one with New, NewFromKeySource or NewFromIntrospector; a nil or
+// zero one denies with ErrUnavailable whatever carries a token. It is safe for concurrent use.
 type Validator struct {
 	keys         KeySource
+	introspector Introspector // in place of keys
 	now          func() time.Time
 	leeway       time.Duration
 	realm        string
@@ -64,6 +65,21 @@ func NewFromKeySource(source KeySource, options ...Option) (*Validator, error) {
 	}, options)
 }
 
+// NewFromIntrospector returns a Validator that has no secret: it asks introspector who a token is, such as Cloudreve
+// itself, see package introspect. The error tells everything that is wrong with the options at once.
+func NewFromIntrospector(introspector Introspector, options ...Option) (*Validator, error) {
+	return build(func(c *config) KeySource {
+		if introspector == nil {
+			c.invalid("the introspector is nil")
+		}
+		if c.previous != nil {
+			c.invalid("previous secrets are of no use to an introspector")
+		}
+		c.introspector = introspector
+		return nil
+	}, options)
+}
+
 // String says nothing of what v was made with.
 func (v *Validator) String() string { return "authmw.Validator" }
 
@@ -90,11 +106,15 @@ func (v *Validator) Verify(ctx context.Context, token string) (*Claims, error) {
 
 // verify fills claims from a token that is good in itself. On failure claims are to be thrown away.
 func (v *Validator) verify(ctx context.Context, token string, claims *compact.Claims) *Error {
-	if v == nil || v.keys == nil {
+	if !v.built() {
 		return deny(ErrUnavailable, errNotBuilt)
 	}
 	if len(token) > v.maxTokenSize {
 		return deny(ErrMalformedToken, errTokenSize)
+	}
+	expect := compact.Expect{TokenType: AccessToken, Now: v.now, Leeway: v.leeway}
+	if v.introspector != nil {
+		return v.introspect(ctx, token, expect, claims)
 	}
 	keys, err := v.keys.Keys(ctx)
 	if err != nil {
@@ -103,7 +123,6 @@ func (v *Validator) verify(ctx context.Context, token string, claims *compact.Cl
 	if keys == nil || keys.verifier == nil {
 		return deny(ErrUnavailable, errNoKeys)
 	}
-	expect := compact.Expect{TokenType: AccessToken, Now: v.now, Leeway: v.leeway}
 	if err = keys.verifier.Verify(token, expect, claims); err == nil {
 		return nil
 	}
@@ -124,6 +143,9 @@ func (v *Validator) verify(ctx context.Context, token string, claims *compact.Cl
 	}
 	return nil
 }
+
+// built reports whether v was made by one of the constructors.
+func (v *Validator) built() bool { return v != nil && (v.keys != nil || v.introspector != nil) }
 
 // accept asks the application about a token that is good in itself.
 func (v *Validator) accept(ctx context.Context, claims *Claims) *Error {

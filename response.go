@@ -74,7 +74,7 @@ const retryAfter = "5"
 func (v *Validator) Denial(r *http.Request, err error) Response {
 	e := asError(err)
 	render, realm := Renderer(ProblemJSON), defaultRealm
-	if v != nil && v.keys != nil {
+	if v.built() {
 		render, realm = v.render, v.realm
 	}
 	response := render(r, e)

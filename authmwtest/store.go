@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/internal/uuid"
 	"github.com/authmw/authmw/issuer"
 )
 
@@ -216,7 +217,7 @@ func testRevocationSteps(t *testing.T, revocations issuer.Revocations) {
 		require.NoError(t, err)
 		return found
 	}
-	a, b := uuid(), uuid()
+	a, b := uuid.New(), uuid.New()
 	require.False(t, revoked(a))
 	for range 2 {
 		require.NoError(t, revocations.Revoke(t.Context(), issuer.Revocation{RootTokenID: a, Now: start, Until: start.Add(time.Hour)}))
@@ -225,10 +226,6 @@ func testRevocationSteps(t *testing.T, revocations issuer.Revocations) {
 	}
 	require.NoError(t, revocations.Revoke(t.Context(), issuer.Revocation{RootTokenID: a, Now: start, Until: start.Add(time.Minute)}))
 	require.True(t, revoked(a), "not for less time than before")
-}
-
-func uuid() string {
-	return fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", rand.Uint32(), rand.Uint32N(1<<16), rand.Uint32N(1<<12), rand.Uint32N(1<<12), rand.Uint64N(1<<48))
 }
 
 // faults make the next operation of a store fail, before or after it took effect.

@@ -87,6 +87,34 @@ func (v *Verifier) Verify(token string, expect Expect, claims *Claims) error {
 	return claims.check(expect)
 }
 
+// Read fills claims from a token as Verify does, in the same order and with the same errors, but for its MAC, which it has
+// no key for: anyone may have written them. It is for those who ask another who can tell.
+func Read(token string, expect Expect, claims *Claims) error {
+	header, rest, _ := strings.Cut(token, ".")
+	segment, signature, found := strings.Cut(rest, ".")
+	if !found || len(signature) != signatureLen {
+		return malformed(reasonShape)
+	}
+	s := &scratch{decoded: make([]byte, len(token))}
+	if header != issuedHeader {
+		if err := s.checkHeader(header); err != nil {
+			return err
+		}
+	}
+	if _, ok := decode(s.signature[:], signature); !ok {
+		return malformed(reasonBase64)
+	}
+	n, ok := decode(s.decoded, segment)
+	if !ok {
+		return malformed(reasonBase64)
+	}
+	if err := ParseClaims(string(s.decoded[:n]), claims); err != nil {
+		return err
+	}
+	claims.Segment = segment
+	return claims.check(expect)
+}
+
 // authenticate returns the payload of a token whose MAC is right: as it stands in the token and, in s, decoded.
 func (v *Verifier) authenticate(token string, s *scratch) (segment string, payload []byte, err error) {
 	// RFC 7515 section 3.1: BASE64URL(header) || '.' || BASE64URL(payload) || '.' || BASE64URL(signature). The signature's

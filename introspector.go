@@ -1,0 +1,35 @@
+package authmw
+
+import (
+	"context"
+
+	"github.com/authmw/authmw/internal/compact"
+)
+
+// An Introspector tells whether a token is genuine, by asking whoever issued it. It takes the place of secrets, see
+// NewFromIntrospector.
+//
+// Introspect is called once for every request whose token is in order as far as can be told without a secret: its form
+// and header, its size, exp, nbf, token_type and sub. Whatever else is sent is denied before, with the same errors as by
+// secrets, although it may be forged as well. The claims are what the token says, and anyone may have written them. If the
+// token is genuine, and its sender still admitted, Introspect MUST return nil, and the claims are taken for true. If not,
+// it returns ErrInvalidSignature, ErrTokenRejected or another sentinel of this package, itself or wrapped; if it cannot
+// tell, any other error, for which the request is denied with ErrUnavailable. The context is the request's.
+//
+// It is called from many goroutines at once, and anyone can send tokens that are in order: what it asks of others is to be
+// limited. It must not keep or log the token.
+type Introspector interface {
+	Introspect(ctx context.Context, token string, claims *Claims) error
+}
+
+// introspect fills claims from a token that is in order and that the introspector finds genuine.
+func (v *Validator) introspect(ctx context.Context, token string, expect compact.Expect, claims *compact.Claims) *Error {
+	if err := compact.Read(token, expect, claims); err != nil {
+		return refuse(err)
+	}
+	said := newClaims(claims)
+	if err := v.introspector.Introspect(ctx, token, &said); err != nil {
+		return asError(err)
+	}
+	return nil
+}
