@@ -153,9 +153,9 @@ func ParseClaims(payload string, claims *Claims) error {
 	return nil
 }
 
-// check holds the values against what is expected, in the order in which Cloudreve does: an expired refresh token is
+// Check holds the values against what is expected, in the order in which Cloudreve does: an expired refresh token is
 // expired, one that is still good is of the wrong type.
-func (c *Claims) check(expect Expect) error {
+func (c *Claims) Check(expect Expect) error {
 	if c.ExpiresAt.IsZero() {
 		return &Error{Kind: Claim, Member: "exp", Reason: reasonMissing}
 	}

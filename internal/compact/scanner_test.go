@@ -145,7 +145,7 @@ func TestCheck(t *testing.T) {
 		{"sub of 256 bytes in 128 characters", func(c *Claims) { c.Subject = strings.Repeat("é", 128) }, "sub: " + reasonLong},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			err := claims(row.change).check(Expect{TokenType: "access", Now: at(issuedAt)})
+			err := claims(row.change).Check(Expect{TokenType: "access", Now: at(issuedAt)})
 			if row.err == "" {
 				require.NoError(t, err)
 			} else {

@@ -1,0 +1,253 @@
+// Package client keeps a program logged in at a Cloudreve v4 site: it logs in, puts the access token on each request,
+// refreshes it before it expires, and says when the user has to log in again.
+//
+//	c, err := client.New("https://cloud.example.com", client.NewFileStore("/var/lib/backup/cloudreve.json"))
+//	err = c.Login(ctx, email, password)                                 // once; the store keeps it
+//	httpClient := &http.Client{Transport: &client.Transport{Client: c}} // the site's requests have the token
+//
+// # Refreshing
+//
+// An access token is renewed before it expires: the larger of 10 seconds and a tenth of its lifetime ahead, but no more
+// than half of it, and a little earlier by chance. However many goroutines ask at that moment, and in however many
+// processes that share a store, there is one request to the site, and the new pair is stored before anyone is given it.
+// While that cannot be done, because the site is down or the store is full, the old token is used for as long as it lasts,
+// and trying is left off for longer and longer, from a second to a minute.
+//
+// When a token expires is what its own exp says. A clock that is wrong makes this package refresh more often than it would
+// have to, though never more than ten times in a token's lifetime.
+//
+// # Logging in again
+//
+// A refresh token that the site refuses, because it expired, the user signed out elsewhere or changed the password, or was
+// banned, is not sent again, by this process or another with the same store, whatever else happens: from then on all calls
+// return ErrLoginRequired, until someone logs in with the same store. WithLoginRequired sets who is told.
+//
+// # Other libraries
+//
+// Client has the shape of golang.org/x/oauth2's TokenSource, with a context. Where that very type is asked for:
+//
+//	func (s source) Token() (*oauth2.Token, error) {
+//		t, err := s.client.Token(context.Background())
+//		return &oauth2.Token{AccessToken: t.AccessToken, Expiry: t.Expiry}, err
+//	}
+//
+// Give it to libraries that talk to the site alone: oauth2.Transport sends its token wherever it is redirected to, which
+// for a download is a storage host.
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ErrLoginRequired is matched by the error of every call that would need a login that there is not, or not any more. Only
+// Login, by this Client or by another with the same store, puts an end to it.
+var ErrLoginRequired = errors.New("client: log in")
+
+// Client keeps itself logged in at one site. Make one with New. It is safe for concurrent use. A refresh that is under way
+// goes on in the background when its callers give up, for half a minute at the most; there is nothing to close.
+type Client struct {
+	site   *url.URL
+	origin string
+	store  Store
+	base   http.RoundTripper
+	http   *http.Client
+	notify func(error)
+
+	mu         sync.Mutex
+	held       *held // the login in use, nil if none is known
+	flight     *flight
+	generation int // counts logins and sign-outs, which a flight that began before does not undo
+	failures   int // refreshes that failed in a row
+	retryAt    time.Time
+	err        error  // what the last refresh failed for
+	refused    string // the refresh token that the site refused for good
+	required   error  // matches ErrLoginRequired: there is no login
+	checkAt    time.Time
+	unsaved    *unsaved
+}
+
+// An Option changes a default of New.
+type Option func(*config)
+
+type config struct {
+	Client
+	errs []error
+}
+
+func (c *config) invalid(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf("client: "+format, args...))
+}
+
+// WithTransport sets what requests are sent by, those of Transport included, which is http.DefaultTransport unless set.
+func WithTransport(base http.RoundTripper) Option {
+	return func(c *config) {
+		if base == nil {
+			c.invalid("the transport is nil")
+		}
+		c.base = base
+	}
+}
+
+// WithLoginRequired sets a function that is told once whenever it is found that there is no login, or not any more, to
+// guide the user. The error matches ErrLoginRequired and says why. It must be safe for concurrent use. It is called from a
+// goroutine of its own, which nobody waits for.
+func WithLoginRequired(notify func(err error)) Option {
+	return func(c *config) {
+		if notify == nil {
+			c.invalid("the function for a login that is required is nil")
+		}
+		c.notify = notify
+	}
+}
+
+// New returns a Client for the site whose first page is at siteURL. It neither asks the site nor the store yet. The error
+// tells everything that is wrong with the arguments at once.
+//
+// Over http, whoever is on the way reads the tokens and the password: it is for a site on the same machine or in a network
+// that is trusted.
+func New(siteURL string, store Store, options ...Option) (*Client, error) {
+	c := &config{Client: Client{store: store, base: http.DefaultTransport, notify: func(error) {}}}
+	site, err := url.Parse(siteURL)
+	switch {
+	case err != nil || site.Hostname() == "" || site.Scheme != "http" && site.Scheme != "https":
+		c.invalid("the site has to be the URL of its first page, such as https://cloud.example.com")
+	case site.User != nil || site.RawQuery != "" || site.Fragment != "":
+		c.invalid("the site's URL has a user, a query or a fragment: leave that out")
+	default:
+		c.site, c.origin = site, originOf(site)
+	}
+	if store == nil {
+		c.invalid("the store is nil")
+	}
+	for _, option := range options {
+		if option == nil {
+			c.invalid("an option is nil")
+			continue
+		}
+		option(c)
+	}
+	if err := errors.Join(c.errs...); err != nil {
+		return nil, err
+	}
+	c.http = &http.Client{
+		Transport: c.base,
+		// A password or a refresh token is for the site alone.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return &c.Client, nil
+}
+
+// originOf returns scheme, host and port (RFC 6454 section 4).
+func originOf(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// String names the site and nothing else.
+func (c *Client) String() string { return "client.Client(" + c.origin + ")" }
+
+// GoString returns what String does.
+func (c *Client) GoString() string { return c.String() }
+
+// SecondFactorRequired is the error of Login for a user who has a second step: call SecondFactor with its SessionID and the
+// one-time password. Cloudreve gives it ten minutes.
+type SecondFactorRequired struct {
+	SessionID string
+}
+
+func (*SecondFactorRequired) Error() string { return "client: a one-time password is required" }
+
+// Login logs in with an e-mail address and a password, and stores the tokens in place of those of an earlier login, which
+// it does not end. The error is a *SecondFactorRequired for a user with a second step; it matches ErrInvalidCredentials or
+// another *Error if the site refuses, and is any other if the site or the store failed. A site that asks for a CAPTCHA at
+// login refuses with code 40026.
+func (c *Client) Login(ctx context.Context, email, password string) error {
+	return c.login(ctx, "/api/v4/session/token", map[string]string{"email": email, "password": password})
+}
+
+// SecondFactor is the second step of Login. The error matches ErrInvalidOTP for a wrong one-time password, and is otherwise
+// as for Login: a *Error with the code 404 means that the first step was too long ago.
+func (c *Client) SecondFactor(ctx context.Context, sessionID, otp string) error {
+	return c.login(ctx, "/api/v4/session/token/2fa", map[string]string{"otp": otp, "session_id": sessionID})
+}
+
+// storeTimeout is how long tokens that are there already may take to be stored, whatever became of the caller.
+const storeTimeout = 30 * time.Second
+
+func (c *Client) login(ctx context.Context, path string, credentials any) error {
+	current, err := c.store.Load(ctx)
+	if err != nil {
+		return err // rather than log in and have nowhere to keep it
+	}
+	if err := c.ours(current); err != nil {
+		return err
+	}
+	began := time.Now()
+	data, err := c.call(ctx, http.MethodPost, path, credentials)
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Token tokens `json:"token"`
+	}
+	if err := json.Unmarshal(data, &answer); err != nil {
+		return errNotCloudreve
+	}
+	next, err := c.accept(answer.Token, began)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	if err := c.store.Update(ctx, func(current *Login) (*Login, error) { return next, c.ours(current) }); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generation++
+	c.hold(next)
+	return nil
+}
+
+// ours reports whether a stored login is for this site. Tokens for another must neither be sent here nor get lost.
+func (c *Client) ours(l *Login) error {
+	if l != nil && l.Site != c.origin {
+		return fmt.Errorf("client: the store has a login at %s, not at %s: give each site a store of its own", l.Site, c.origin)
+	}
+	return nil
+}
+
+// SignOut ends the login, at the site first and then in the store. If the site cannot be told, it returns an error and
+// keeps the login. That there is none, or that the site ended it before, is no error. Access tokens that were issued work
+// until they expire, as Cloudreve has it.
+func (c *Client) SignOut(ctx context.Context) error {
+	err := c.store.Update(ctx, func(current *Login) (*Login, error) {
+		if err := c.ours(current); err != nil || current == nil || current.RefreshToken == "" {
+			return nil, err
+		}
+		_, err := c.call(ctx, http.MethodDelete, "/api/v4/session/token", map[string]string{"refresh_token": current.RefreshToken})
+		if refusal(err) {
+			err = nil
+		}
+		return nil, err
+	})
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generation++
+	c.lose(errNoLogin)
+	return nil
+}

@@ -1,0 +1,622 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/client"
+	"github.com/authmw/authmw/issuer"
+)
+
+const (
+	siteURL = "https://cloud.example.com"
+	refresh = "POST /api/v4/session/token/refresh"
+)
+
+// world is a site and a client of it.
+type world struct {
+	*client.Client
+	site  *authmwtest.Cloudreve
+	store *client.MemoryStore
+	told  []error // by WithLoginRequired; to be read after synctest.Wait
+}
+
+// in runs a test in a bubble, at the end of which no goroutine is left: synctest.Test fails if one is.
+func in(t *testing.T, test func(t *testing.T, w *world)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{
+			site: authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{Users: []authmwtest.CloudreveUser{
+				{ID: "wGH0", Email: "admin@example.com", Password: "Passw0rd!"},
+				{ID: "ogUy", Email: "bob@example.com", Password: "Passw0rd!", OTP: "123456"},
+			}}),
+			store: client.NewMemoryStore(),
+		}
+		w.Client = w.another(t, w.store)
+		test(t, w)
+	})
+}
+
+func (w *world) another(t *testing.T, store client.Store) *client.Client {
+	c, err := client.New(siteURL, store, client.WithTransport(w.site), client.WithLoginRequired(func(err error) { w.told = append(w.told, err) }))
+	require.NoError(t, err)
+	return c
+}
+
+func (w *world) login(t *testing.T) client.Token {
+	require.NoError(t, w.Login(t.Context(), "admin@example.com", "Passw0rd!"))
+	token, err := w.Token(t.Context())
+	require.NoError(t, err)
+	return token
+}
+
+func TestLogin(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		_, err := w.Token(t.Context())
+		require.ErrorIs(t, err, client.ErrLoginRequired)
+		synctest.Wait()
+		require.Len(t, w.told, 1)
+
+		err = w.Login(t.Context(), "admin@example.com", "wrong password")
+		require.ErrorIs(t, err, client.ErrInvalidCredentials)
+		var refused *client.Error
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, client.Error{Code: 40080, Msg: "Incorrect password or email address"}, *refused)
+
+		require.NoError(t, w.Login(t.Context(), "admin@example.com", "Passw0rd!"))
+		token, err := w.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, time.Now().Add(time.Hour).UTC(), token.Expiry)
+		require.Equal(t, "wGH0", subject(t, w))
+
+		err = w.Login(t.Context(), "bob@example.com", "Passw0rd!")
+		var second *client.SecondFactorRequired
+		require.ErrorAs(t, err, &second)
+		require.Equal(t, "wGH0", subject(t, w), "the earlier login stays until the later is complete")
+		require.ErrorIs(t, w.SecondFactor(t.Context(), second.SessionID, "654321"), client.ErrInvalidOTP)
+		require.NoError(t, w.SecondFactor(t.Context(), second.SessionID, "123456"))
+		require.Equal(t, "ogUy", subject(t, w))
+
+		w.site.SetOutage(authmwtest.RedisDown)
+		require.ErrorContains(t, w.Login(t.Context(), "admin@example.com", "Passw0rd!"), "status 500")
+		w.site.SetOutage(authmwtest.BadGateway)
+		require.ErrorContains(t, w.Login(t.Context(), "admin@example.com", "Passw0rd!"), "status 502")
+		w.site.SetOutage(authmwtest.Unreachable)
+		require.ErrorContains(t, w.Login(t.Context(), "admin@example.com", "Passw0rd!"), "connection refused")
+		require.Equal(t, "ogUy", subject(t, w))
+		require.Len(t, w.told, 1)
+	})
+}
+
+// subject returns who the client's requests are from, for the site.
+func subject(t *testing.T, w *world) string {
+	token, err := w.Token(t.Context())
+	require.NoError(t, err)
+	claims, err := verifier(t).Verify(t.Context(), token.AccessToken)
+	require.NoError(t, err)
+	return claims.Subject
+}
+
+func verifier(t *testing.T) *authmw.Validator {
+	v, err := authmw.New([]byte(authmwtest.Secret))
+	require.NoError(t, err)
+	return v
+}
+
+func TestRefreshAheadOfExpiry(t *testing.T) {
+	for _, row := range []struct {
+		name                 string
+		lifetime             time.Duration
+		notBefore, notBehind time.Duration // before the end
+	}{
+		{"an hour: a tenth", time.Hour, 6*time.Minute + 45*time.Second, 6 * time.Minute},
+		{"a minute: ten seconds", time.Minute, 11250 * time.Millisecond, 10 * time.Second},
+		{"ten seconds: half", 10 * time.Second, 5625 * time.Millisecond, 5 * time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			in(t, func(t *testing.T, w *world) {
+				w.site.SetTTL(row.lifetime, 24*time.Hour)
+				first := w.login(t)
+				time.Sleep(row.lifetime - row.notBefore - 1)
+				token, err := w.Token(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, first, token)
+				require.Zero(t, w.site.Count(refresh))
+				time.Sleep(row.notBefore - row.notBehind + 1)
+				token, err = w.Token(t.Context())
+				require.NoError(t, err)
+				require.NotEqual(t, first, token)
+				require.Equal(t, 1, w.site.Count(refresh))
+				login, err := w.store.Load(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, token.AccessToken, login.AccessToken)
+			})
+		})
+	}
+}
+
+// TestJitter shows that clients that logged in together do not refresh together.
+func TestJitter(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		clients := make([]*client.Client, 20)
+		for i := range clients {
+			clients[i] = w.another(t, client.NewMemoryStore())
+			require.NoError(t, clients[i].Login(t.Context(), "admin@example.com", "Passw0rd!"))
+		}
+		moments := map[time.Duration]bool{}
+		began := time.Now()
+		time.Sleep(53 * time.Minute)
+		for range 80 {
+			before := w.site.Count(refresh)
+			for _, c := range clients {
+				_, err := c.Token(t.Context())
+				require.NoError(t, err)
+			}
+			if w.site.Count(refresh) > before {
+				moments[time.Since(began)] = true
+			}
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, len(clients), w.site.Count(refresh))
+		require.Greater(t, len(moments), 5)
+	})
+}
+
+func TestOneRefreshForAll(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		first := w.login(t)
+		w.site.SetLatency(500 * time.Millisecond)
+		time.Sleep(time.Hour)
+		// Two clients with one store are as two processes.
+		clients := []*client.Client{w.Client, w.another(t, w.store)}
+		var wait sync.WaitGroup
+		var tokens sync.Map
+		for i := range 500 {
+			wait.Go(func() {
+				token, err := clients[i%2].Token(t.Context())
+				if err != nil || token.AccessToken == first.AccessToken {
+					t.Errorf("%v, %v", token, err)
+				}
+				tokens.Store(token.AccessToken, true)
+			})
+		}
+		wait.Wait()
+		require.Equal(t, 1, w.site.Count(refresh))
+		n := 0
+		tokens.Range(func(any, any) bool { n++; return true })
+		require.Equal(t, 1, n)
+	})
+}
+
+func TestSlowRefresh(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		first := w.login(t)
+		w.site.SetLatency(15 * time.Second)
+
+		time.Sleep(55 * time.Minute) // due, and good for another five minutes
+		began := time.Now()
+		token, err := w.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, first, token)
+		require.Equal(t, time.Second, time.Since(began), "no longer than that for a token that is good")
+		time.Sleep(time.Minute)
+		token, err = w.Token(t.Context())
+		require.NoError(t, err)
+		require.NotEqual(t, first, token, "the refresh went on")
+
+		time.Sleep(time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		began = time.Now()
+		other := make(chan error)
+		go func() {
+			_, err := w.Token(t.Context())
+			other <- err
+		}()
+		_, err = w.Token(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 3*time.Second, time.Since(began))
+		require.NoError(t, <-other, "that one gave up does not concern another")
+		require.Equal(t, 15*time.Second, time.Since(began))
+		require.Equal(t, 2, w.site.Count(refresh))
+	})
+}
+
+func TestRefusedForGood(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.login(t)
+		other := w.another(t, w.store)
+		_, err := other.Token(t.Context())
+		require.NoError(t, err)
+		w.site.EndLogins("wGH0")
+		time.Sleep(time.Hour)
+		var wait sync.WaitGroup
+		var refused atomic.Int32
+		for i := range 1000 {
+			wait.Go(func() {
+				time.Sleep(time.Duration(i) * time.Second)
+				c := w.Client
+				if i%2 == 1 {
+					c = other
+				}
+				if _, err := c.Token(t.Context()); errors.Is(err, client.ErrLoginRequired) {
+					refused.Add(1)
+				}
+			})
+		}
+		wait.Wait()
+		require.EqualValues(t, 1000, refused.Load())
+		require.Equal(t, 1, w.site.Count(refresh))
+		_, err = w.Refresh(t.Context())
+		require.ErrorIs(t, err, client.ErrLoginRequired)
+		require.ErrorContains(t, err, "40020")
+		_, err = w.another(t, w.store).Token(t.Context())
+		require.ErrorIs(t, err, client.ErrLoginRequired, "nor does a process that starts later ask")
+		require.Equal(t, 1, w.site.Count(refresh))
+		synctest.Wait()
+		require.Len(t, w.told, 3, "once for each client")
+
+		require.NoError(t, w.Login(t.Context(), "admin@example.com", "Passw0rd!"))
+		_, err = w.Token(t.Context())
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		_, err = other.Token(t.Context())
+		require.NoError(t, err, "a login by one is one for all")
+	})
+}
+
+// stubborn is a store that does not save, or panics.
+type stubborn struct {
+	client.Store
+	err    error
+	panics bool
+}
+
+func (s *stubborn) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
+	if s.panics {
+		panic("on purpose")
+	}
+	return s.Store.Update(ctx, func(current *client.Login) (*client.Login, error) {
+		next, err := change(current)
+		if err == nil && s.err != nil {
+			err = s.err
+		}
+		return next, err
+	})
+}
+
+func TestRefusalThatCannotBeStored(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		store := &stubborn{Store: w.store}
+		w.Client = w.another(t, store)
+		w.login(t)
+		w.site.EndLogins("wGH0")
+		store.err = errors.New("disk full")
+		for range 100 {
+			time.Sleep(time.Hour)
+			_, err := w.Token(t.Context())
+			require.ErrorIs(t, err, client.ErrLoginRequired)
+		}
+		require.Equal(t, 1, w.site.Count(refresh))
+	})
+}
+
+func TestStoreThatFails(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		store := &stubborn{Store: w.store}
+		w.Client = w.another(t, store)
+		first := w.login(t)
+		store.err = errors.New("disk full")
+		time.Sleep(55 * time.Minute)
+		token, err := w.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, first, token, "what is not stored is not handed out")
+		for range 20 {
+			time.Sleep(time.Minute)
+			_, err = w.Token(t.Context())
+		}
+		require.ErrorIs(t, err, store.err)
+		require.Equal(t, 1, w.site.Count(refresh), "the pair is there")
+		store.err = nil
+		time.Sleep(time.Minute)
+		token, err = w.Token(t.Context())
+		require.NoError(t, err)
+		require.NotEqual(t, first, token)
+		require.Equal(t, 1, w.site.Count(refresh), "and is not asked for again")
+
+		store.panics = true
+		time.Sleep(time.Hour)
+		_, err = w.Token(t.Context())
+		require.ErrorContains(t, err, "panicked")
+		require.NotContains(t, err.Error(), "on purpose")
+	})
+}
+
+func TestOutage(t *testing.T) {
+	for _, outage := range []authmwtest.Outage{authmwtest.Unreachable, authmwtest.BadGateway, authmwtest.RedisDown} {
+		t.Run(fmt.Sprint(outage), func(t *testing.T) {
+			in(t, func(t *testing.T, w *world) {
+				first := w.login(t)
+				w.site.SetOutage(outage)
+				time.Sleep(54 * time.Minute)
+				for range 359 {
+					token, err := w.Token(t.Context())
+					require.NoError(t, err)
+					require.Equal(t, first, token, "it is used while it lasts")
+					time.Sleep(time.Second)
+				}
+				during := w.site.Count(refresh)
+				require.Less(t, during, 16, "from a second to a minute apart")
+				require.Greater(t, during, 9)
+				time.Sleep(time.Second)
+				for range 600 {
+					_, err := w.Token(t.Context())
+					require.Error(t, err)
+					require.NotErrorIs(t, err, client.ErrLoginRequired)
+					time.Sleep(time.Second)
+				}
+				require.Less(t, w.site.Count(refresh), during+22)
+				w.site.SetOutage(authmwtest.NoOutage)
+				time.Sleep(time.Minute)
+				token, err := w.Token(t.Context())
+				require.NoError(t, err)
+				require.NotEqual(t, first, token)
+				require.Empty(t, w.told)
+			})
+		})
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		var asked int
+		busy := round(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/refresh") {
+				asked++
+				return response(r, http.StatusTooManyRequests, "text/plain", "later", "Retry-After", "40"), nil
+			}
+			return w.site.RoundTrip(r)
+		})
+		c, err := client.New(siteURL, w.store, client.WithTransport(busy))
+		require.NoError(t, err)
+		require.NoError(t, c.Login(t.Context(), "admin@example.com", "Passw0rd!"))
+		time.Sleep(time.Hour)
+		for range 19 {
+			_, err = c.Token(t.Context())
+			require.ErrorContains(t, err, "429")
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, 1, asked)
+		time.Sleep(21 * time.Second)
+		_, err = c.Token(t.Context())
+		require.ErrorContains(t, err, "429")
+		require.Equal(t, 2, asked)
+	})
+}
+
+func TestRefresh(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		_, err := w.Refresh(t.Context())
+		require.ErrorIs(t, err, client.ErrLoginRequired)
+		first := w.login(t)
+		time.Sleep(time.Second)
+		token, err := w.Refresh(t.Context())
+		require.NoError(t, err)
+		require.NotEqual(t, first, token)
+		require.Equal(t, 1, w.site.Count(refresh))
+		time.Sleep(time.Second)
+		w.site.SetOutage(authmwtest.Unreachable)
+		_, err = w.Refresh(t.Context())
+		require.Error(t, err)
+		again, err := w.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, token, again)
+	})
+}
+
+func TestSignOut(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		require.NoError(t, w.SignOut(t.Context()), "there is nothing to end")
+		require.Zero(t, w.site.Count("DELETE /api/v4/session/token"))
+		w.login(t)
+		login, err := w.store.Load(t.Context())
+		require.NoError(t, err)
+		w.site.SetOutage(authmwtest.RedisDown)
+		require.Error(t, w.SignOut(t.Context()))
+		_, err = w.Token(t.Context())
+		require.NoError(t, err, "it can be tried again")
+		w.site.SetOutage(authmwtest.NoOutage)
+		require.NoError(t, w.SignOut(t.Context()))
+		_, err = w.Token(t.Context())
+		require.ErrorIs(t, err, client.ErrLoginRequired)
+		kept, err := w.store.Load(t.Context())
+		require.NoError(t, err)
+		require.Nil(t, kept)
+		synctest.Wait()
+		require.Empty(t, w.told, "who signs out knows")
+
+		// The site was told.
+		require.NoError(t, w.store.Update(t.Context(), func(*client.Login) (*client.Login, error) { return login, nil }))
+		time.Sleep(time.Hour)
+		_, err = w.Token(t.Context())
+		require.ErrorIs(t, err, client.ErrLoginRequired)
+		require.NoError(t, w.SignOut(t.Context()), "a login that the site ended is over")
+	})
+}
+
+// TestLoginDuringRefresh shows that a refresh that was under way does not undo a login, nor a sign-out.
+func TestLoginDuringRefresh(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.login(t)
+		w.site.SetLatency(10 * time.Second)
+		time.Sleep(time.Hour)
+		go func() { _, _ = w.Token(t.Context()) }()
+		time.Sleep(time.Second)
+		w.site.SetLatency(0)
+		var second *client.SecondFactorRequired
+		require.ErrorAs(t, w.Login(t.Context(), "bob@example.com", "Passw0rd!"), &second)
+		require.NoError(t, w.SecondFactor(t.Context(), second.SessionID, "123456"))
+		time.Sleep(time.Minute)
+		require.Equal(t, "ogUy", subject(t, w))
+		w.site.SetLatency(10 * time.Second)
+		time.Sleep(time.Hour)
+		go func() { _, _ = w.Token(t.Context()) }()
+		time.Sleep(time.Second)
+		w.site.SetLatency(0)
+		require.NoError(t, w.SignOut(t.Context()))
+		time.Sleep(time.Minute)
+		_, err := w.Token(t.Context())
+		require.ErrorIs(t, err, client.ErrLoginRequired)
+	})
+}
+
+// TestClocks has the client's clock wrong, in both directions, and by more than a token lives.
+func TestClocks(t *testing.T) {
+	for _, skew := range []time.Duration{-26 * time.Hour, -30 * time.Second, 30 * time.Second, 50 * time.Minute, 26 * time.Hour} {
+		t.Run(fmt.Sprint("site ", skew), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				now := func() time.Time { return time.Now().Add(skew) }
+				site := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{Now: now})
+				v, err := authmw.New([]byte(authmwtest.Secret), authmw.WithClock(now))
+				require.NoError(t, err)
+				c, err := client.New(siteURL, client.NewMemoryStore(), client.WithTransport(site))
+				require.NoError(t, err)
+				require.NoError(t, c.Login(t.Context(), "admin@example.com", "Passw0rd!"))
+				const hours = 10
+				for range hours * 60 {
+					token, err := c.Token(t.Context())
+					require.NoError(t, err)
+					_, err = v.Verify(t.Context(), token.AccessToken)
+					require.NoError(t, err)
+					time.Sleep(time.Minute)
+				}
+				require.LessOrEqual(t, site.Count(refresh), hours*10)
+				require.GreaterOrEqual(t, site.Count(refresh), hours)
+			})
+		})
+	}
+}
+
+func TestOAuthLoginWithoutRefreshToken(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		pair := w.site.Issue(issuer.Grant{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid"}})
+		put(t, w.store, &client.Login{Site: siteURL + ":443", AccessToken: pair.AccessToken})
+		time.Sleep(time.Hour - time.Second)
+		token, err := w.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, pair.AccessToken, token.AccessToken)
+		time.Sleep(time.Second)
+		_, err = w.Token(t.Context())
+		require.ErrorIs(t, err, client.ErrLoginRequired)
+		require.Zero(t, w.site.Count(refresh))
+	})
+}
+
+func put(t *testing.T, store client.Store, login *client.Login) {
+	require.NoError(t, store.Update(t.Context(), func(*client.Login) (*client.Login, error) { return login, nil }))
+}
+
+// TestOtherSite shows that tokens of one site are neither sent to another nor replaced by its own.
+func TestOtherSite(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		login := &client.Login{Site: "https://other.example.com:443", AccessToken: "a", RefreshToken: "r"}
+		put(t, w.store, login)
+		_, err := w.Token(t.Context())
+		require.ErrorContains(t, err, "other.example.com")
+		require.NotErrorIs(t, err, client.ErrLoginRequired)
+		require.ErrorContains(t, w.Login(t.Context(), "admin@example.com", "Passw0rd!"), "other.example.com")
+		require.ErrorContains(t, w.SignOut(t.Context()), "other.example.com")
+		kept, err := w.store.Load(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, login, kept)
+		for _, request := range []string{refresh, "POST /api/v4/session/token", "DELETE /api/v4/session/token"} {
+			require.Zero(t, w.site.Count(request))
+		}
+	})
+}
+
+// TestOddAnswers shows that nothing is taken for a token that is none.
+func TestOddAnswers(t *testing.T) {
+	other := authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "ogUy"})
+	wrongType := authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0", TokenType: "refresh"})
+	for _, row := range []struct {
+		name, body string
+		status     int
+		want       string
+	}{
+		{"HTML", "<html>", 200, "not Cloudreve's"},
+		{"nothing", "", 200, "not Cloudreve's"},
+		{"no code", "{}", 200, "not Cloudreve's"},
+		{"no data", `{"code":0}`, 200, "not Cloudreve's"},
+		{"no token", `{"code":0,"data":{"access_token":"","refresh_token":"r"}}`, 200, "not Cloudreve's"},
+		{"garbage", `{"code":0,"data":{"access_token":"a.b.c","refresh_token":"r"}}`, 200, "not Cloudreve's"},
+		{"a refresh token", `{"code":0,"data":{"access_token":"` + wrongType + `","refresh_token":"r"}}`, 200, "not Cloudreve's"},
+		{"another user's", `{"code":0,"data":{"access_token":"` + other + `","refresh_token":"r"}}`, 200, "another user"},
+		{"a redirect", "", 307, "redirects to"},
+		{"a code", `{"code":50001,"msg":"no\u001b[31m"}`, 200, `50001: "no\x1b[31m"`},
+		{"not found", `404 page not found`, 404, "not Cloudreve's"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			in(t, func(t *testing.T, w *world) {
+				odd := round(func(r *http.Request) (*http.Response, error) {
+					if strings.HasSuffix(r.URL.Path, "/refresh") {
+						require.Empty(t, r.Header.Get("Authorization"))
+						return response(r, row.status, "application/json", row.body, "Location", "https://evil.example/"), nil
+					}
+					require.Equal(t, "cloud.example.com", r.URL.Host)
+					return w.site.RoundTrip(r)
+				})
+				c, err := client.New(siteURL, w.store, client.WithTransport(odd))
+				require.NoError(t, err)
+				require.NoError(t, c.Login(t.Context(), "admin@example.com", "Passw0rd!"))
+				before, err := w.store.Load(t.Context())
+				require.NoError(t, err)
+				time.Sleep(time.Hour)
+				_, err = c.Token(t.Context())
+				require.ErrorContains(t, err, row.want)
+				require.NotErrorIs(t, err, client.ErrLoginRequired)
+				after, err := w.store.Load(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, before, after)
+			})
+		})
+	}
+}
+
+func TestNewReportsEverythingAtOnce(t *testing.T) {
+	_, err := client.New("cloud.example.com", nil, client.WithTransport(nil), client.WithLoginRequired(nil), nil)
+	for _, want := range []string{"the site has to be the URL", "the store is nil", "the transport is nil", "login that is required is nil", "an option is nil"} {
+		require.ErrorContains(t, err, want)
+	}
+	for _, site := range []string{"", "ftp://cloud.example.com", "https://", "https://user:secret@cloud.example.com", "https://cloud.example.com?x=1", "https://cloud.example.com#x", "https://cloud.example.com:port"} {
+		_, err := client.New(site, client.NewMemoryStore())
+		require.Error(t, err, site)
+		require.NotContains(t, err.Error(), "secret")
+	}
+}
+
+func TestNothingShowsATokens(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		token := w.login(t)
+		login, err := w.store.Load(t.Context())
+		require.NoError(t, err)
+		for _, value := range []any{token, &token, *login, login, w.Client, w.store, client.NewFileStore("path")} {
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+				text := fmt.Sprintf(verb, value)
+				require.NotContains(t, text, token.AccessToken)
+				require.NotContains(t, text, login.RefreshToken)
+			}
+		}
+	})
+}

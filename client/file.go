@@ -1,0 +1,156 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/authmw/authmw/internal/filelock"
+)
+
+// FileStore is a Store in a file, which programs on one machine can share. Make one with NewFileStore.
+//
+// The file has mode 0600, and its folder is made with 0700 if it is not there. A file that others can read, and a folder
+// that others can write to, are refused, except on Windows, where access is the folder's concern. The file is replaced as a
+// whole, so that at no time, whatever crashes, there is half of a login. Beside it there is a second one, named .lock at the
+// end, which is empty and stays: the system's own lock on it ends with the process that holds it. The folder has to be on a
+// file system with such locks, as local ones are.
+type FileStore struct {
+	path string
+}
+
+// NewFileStore returns a FileStore for the file at path. It neither reads nor writes anything yet.
+func NewFileStore(path string) *FileStore { return &FileStore{path} }
+
+// String names the file.
+func (s *FileStore) String() string { return "client.FileStore(" + s.path + ")" }
+
+// maxFile is far more than a login has.
+const maxFile = 64 << 10
+
+// Load is part of Store.
+func (s *FileStore) Load(context.Context) (*Login, error) {
+	// What is opened is what is looked at: the name may stand for another file a moment later.
+	file, err := os.Open(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("client: %s is not a file", s.path)
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		return nil, fmt.Errorf("client: others can read %s, which has mode %04o: log in anew if they may have, and set mode 0600", s.path, info.Mode().Perm())
+	}
+	content, err := io.ReadAll(io.LimitReader(file, maxFile))
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	login := new(Login)
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	if decoder.Decode(login) != nil || login.Site == "" || login.AccessToken == "" || len(bytes.TrimSpace(content[decoder.InputOffset():])) > 0 {
+		return nil, fmt.Errorf("%s: %w", s.path, errNotStored)
+	}
+	return login, nil
+}
+
+// Update is part of Store.
+func (s *FileStore) Update(ctx context.Context, change func(*Login) (*Login, error)) error {
+	folder := filepath.Dir(s.path)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	if info, err := os.Stat(folder); err != nil {
+		return fmt.Errorf("client: %w", err)
+	} else if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("client: others can write to the folder %s, which has mode %04o: set mode 0700", folder, info.Mode().Perm())
+	}
+	unlock, err := filelock.Lock(ctx, s.path+".lock")
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	defer unlock()
+	current, err := s.Load(ctx)
+	if err != nil {
+		return err
+	}
+	next, err := change(current)
+	switch {
+	case err != nil:
+		return err
+	case next == nil && current == nil, next != nil && current != nil && *next == *current:
+		return nil
+	case next == nil:
+		if err := os.Remove(s.path); err != nil {
+			return fmt.Errorf("client: %w", err)
+		}
+		return syncFolder(folder)
+	}
+	return s.write(folder, next)
+}
+
+// write replaces the file.
+func (s *FileStore) write(folder string, login *Login) (err error) {
+	content, err := json.Marshal(login)
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	// One name for all, so that what a crash left behind is overwritten by the next. The lock keeps others off.
+	temporary := s.path + ".new"
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("client: %w", err)
+	}
+	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(temporary)
+		}
+	}()
+	_, err = file.Write(append(content, '\n'))
+	if err == nil {
+		err = file.Sync()
+	}
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(temporary, s.path)
+	}
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	return syncFolder(folder)
+}
+
+// syncFolder makes a change of names outlast a crash of the machine. Windows has no such thing.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	folder, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	defer func() { _ = folder.Close() }()
+	if err := folder.Sync(); err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	return nil
+}

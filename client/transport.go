@@ -1,0 +1,146 @@
+package client
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+)
+
+// Transport is an http.RoundTripper that puts the access token on requests to the client's site. What it sends them by is
+// the client's, see WithTransport.
+//
+// A request to another origin, that is, another scheme, host or port, goes out as it is, and so does one that was redirected
+// by another: Cloudreve redirects downloads to wherever the files are stored. A request that has an Authorization header
+// keeps it.
+//
+// If the site answers that the token does not count, with status 401 or, as Cloudreve does, with status 200 and a JSON
+// body with the code 401, the request is sent once more with a newer token, provided that its body can be had again: it has
+// none, or GetBody. The site did nothing for the first one. An answer is handed on whole in any case; to look at it, the
+// first few bytes of a JSON body are waited for, and no more than 4 KiB are kept back.
+type Transport struct {
+	Client *Client
+	// NoRetry has the transport hand on every first answer, and look into none.
+	NoRetry bool
+}
+
+// RoundTrip is part of http.RoundTripper. Its error is that of Client.Token if there is no token to be had, and nothing is
+// sent then.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Header.Get("Authorization") != "" || !t.Client.isFor(r) {
+		return t.Client.base.RoundTrip(r)
+	}
+	token, err := t.Client.Token(r.Context())
+	if err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, err
+	}
+	response, err := t.send(r, r.Body, token)
+	if err != nil || t.NoRetry || !rejected(response) {
+		return response, err
+	}
+	body := r.Body
+	if body != nil && body != http.NoBody {
+		if r.GetBody == nil {
+			return response, nil
+		}
+		if body, err = r.GetBody(); err != nil {
+			return response, nil
+		}
+	}
+	newer, err := t.Client.token(r.Context(), token.AccessToken, false)
+	if err != nil || newer.AccessToken == token.AccessToken {
+		if body != nil {
+			_ = body.Close()
+		}
+		return response, nil
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxEnvelope)) // so that the connection can be used again
+	_ = response.Body.Close()
+	return t.send(r, body, newer)
+}
+
+// CloseIdleConnections closes those of what the client's requests are sent by.
+func (t *Transport) CloseIdleConnections() {
+	if base, ok := t.Client.base.(interface{ CloseIdleConnections() }); ok {
+		base.CloseIdleConnections()
+	}
+}
+
+// send sends r with a body and a token. The answer's Request is r: the one with the token is seen by nobody.
+func (t *Transport) send(r *http.Request, body io.ReadCloser, token Token) (*http.Response, error) {
+	sent := r.Clone(r.Context())
+	sent.Body = body
+	if sent.Header == nil {
+		sent.Header = http.Header{}
+	}
+	sent.Header.Set("Authorization", "Bearer "+token.AccessToken)
+	response, err := t.Client.base.RoundTrip(sent)
+	if response != nil {
+		response.Request = r
+	}
+	return response, err
+}
+
+// isFor reports whether r may have the token: it goes to the site, and so did all that it was redirected by. Like
+// http.Client with a header of the caller's, a request that was once elsewhere is not trusted again.
+func (c *Client) isFor(r *http.Request) bool {
+	for r != nil && r.URL != nil && originOf(r.URL) == c.origin {
+		if r.Response == nil {
+			return true
+		}
+		r = r.Response.Request
+	}
+	return false
+}
+
+// maxEnvelope is the most bytes of an answer that can be a denial of Cloudreve's, which has under 200.
+const maxEnvelope = 4 << 10
+
+// denial is how a denial of Cloudreve's begins.
+const denial = `{"code":401`
+
+// rejected reports whether the site took r's sender for anonymous. It leaves the answer as it was.
+func rejected(response *http.Response) bool {
+	if response.StatusCode != http.StatusOK {
+		return response.StatusCode == http.StatusUnauthorized
+	}
+	mediaType, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	if err != nil || mediaType != "application/json" || response.Header.Get("Content-Encoding") != "" || response.ContentLength > maxEnvelope {
+		return false
+	}
+	body := response.Body
+	var seen []byte
+	for {
+		chunk := make([]byte, 512)
+		n, err := body.Read(chunk)
+		seen = append(seen, chunk[:n]...)
+		promising := bytes.HasPrefix(seen, []byte(denial)) || bytes.HasPrefix([]byte(denial), seen)
+		if err == nil && promising && len(seen) <= maxEnvelope {
+			continue
+		}
+		rest := io.Reader(body)
+		if err != nil {
+			rest = failing{err}
+		}
+		response.Body = &peeked{io.MultiReader(bytes.NewReader(seen), rest), body}
+		var envelope struct {
+			Code int `json:"code"`
+		}
+		return err == io.EOF && promising && json.Unmarshal(seen, &envelope) == nil && envelope.Code == codeLoginRequired
+	}
+}
+
+// peeked is a body of which the beginning was read before.
+type peeked struct {
+	io.Reader
+	io.Closer
+}
+
+// failing is the rest of a body that came to an end, good or bad.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }

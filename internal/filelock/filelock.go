@@ -1,0 +1,34 @@
+// Package filelock is a lock that processes on one machine share. It is the system's: it ends with the process that holds
+// it, however that ends.
+package filelock
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// interval is how often it is tried to get a lock that another holds, more or less.
+const interval = 10 * time.Millisecond
+
+// errHeld is what try returns for a lock that another holds.
+var errHeld = errors.New("the lock is held by another process")
+
+// Lock waits until the lock at path is this caller's alone, or ctx is done. It makes the file if it is not there, with mode
+// 0600; what is in it does not matter. The file is to be left where it is: whoever deletes it makes two locks of one.
+func Lock(ctx context.Context, path string) (unlock func(), err error) {
+	for {
+		unlock, err := try(path)
+		if !errors.Is(err, errHeld) {
+			return unlock, err
+		}
+		timer := time.NewTimer(interval/2 + rand.N(interval))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, errors.Join(errHeld, ctx.Err())
+		}
+	}
+}
