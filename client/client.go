@@ -41,10 +41,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/authmw/authmw/internal/cloudreve"
 )
 
 // ErrLoginRequired is matched by the error of every call that would need a login that there is not, or not any more. Only
@@ -54,11 +54,10 @@ var ErrLoginRequired = errors.New("client: log in")
 // Client keeps itself logged in at one site. Make one with New. It is safe for concurrent use. A refresh that is under way
 // goes on in the background when its callers give up, for half a minute at the most; there is nothing to close.
 type Client struct {
-	site   *url.URL
+	site   *cloudreve.Site
 	origin string
 	store  Store
 	base   http.RoundTripper
-	http   *http.Client
 	notify func(error)
 
 	mu         sync.Mutex
@@ -115,15 +114,6 @@ func WithLoginRequired(notify func(err error)) Option {
 // that is trusted.
 func New(siteURL string, store Store, options ...Option) (*Client, error) {
 	c := &config{Client: Client{store: store, base: http.DefaultTransport, notify: func(error) {}}}
-	site, err := url.Parse(siteURL)
-	switch {
-	case err != nil || site.Hostname() == "" || site.Scheme != "http" && site.Scheme != "https":
-		c.invalid("the site has to be the URL of its first page, such as https://cloud.example.com")
-	case site.User != nil || site.RawQuery != "" || site.Fragment != "":
-		c.invalid("the site's URL has a user, a query or a fragment: leave that out")
-	default:
-		c.site, c.origin = site, originOf(site)
-	}
 	if store == nil {
 		c.invalid("the store is nil")
 	}
@@ -134,24 +124,15 @@ func New(siteURL string, store Store, options ...Option) (*Client, error) {
 		}
 		option(c)
 	}
+	site, err := cloudreve.NewSite(siteURL, c.base)
+	if err != nil {
+		c.invalid("%w", err)
+	}
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
 	}
-	c.http = &http.Client{
-		Transport: c.base,
-		// A password or a refresh token is for the site alone.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	c.site, c.origin = site, site.Origin()
 	return &c.Client, nil
-}
-
-// originOf returns scheme, host and port (RFC 6454 section 4).
-func originOf(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
 
 // String names the site and nothing else.

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/authmw/authmw/internal/cloudreve"
 )
 
 const (
@@ -176,12 +178,12 @@ func (c *Client) lose(err error) {
 func (c *Client) fail(err error) {
 	backoff := min(leastBackoff<<min(c.failures, 10), mostBackoff)
 	c.failures++
-	var u unavailable
+	backoff -= rand.N(backoff / 2)
+	var u *cloudreve.Unavailable
 	if errors.As(err, &u) {
-		backoff = max(backoff, min(u.retryAfter, mostBackoff))
+		backoff = max(backoff, min(u.RetryAfter, mostBackoff))
 	}
-	c.err = err
-	c.retryAt = time.Now().Add(backoff - rand.N(backoff/2))
+	c.err, c.retryAt = err, time.Now().Add(backoff)
 }
 
 // renew returns a login whose token is fresh: from the store, if another process was quicker, or from the site.

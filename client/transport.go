@@ -6,6 +6,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+
+	"github.com/authmw/authmw/internal/cloudreve"
 )
 
 // Transport is an http.RoundTripper that puts the access token on requests to the client's site. What it sends them by is
@@ -88,7 +90,7 @@ func (t *Transport) send(r *http.Request, body io.ReadCloser, token Token) (*htt
 // isFor reports whether r may have the token: it goes to the site, and so did all that it was redirected by. Like
 // http.Client with a header of the caller's, a request that was once elsewhere is not trusted again.
 func (c *Client) isFor(r *http.Request) bool {
-	for r != nil && r.URL != nil && originOf(r.URL) == c.origin {
+	for r != nil && r.URL != nil && cloudreve.Origin(r.URL) == c.origin {
 		if r.Response == nil {
 			return true
 		}
@@ -130,7 +132,7 @@ func rejected(response *http.Response) bool {
 		var envelope struct {
 			Code int `json:"code"`
 		}
-		return err == io.EOF && promising && json.Unmarshal(seen, &envelope) == nil && envelope.Code == codeLoginRequired
+		return err == io.EOF && promising && json.Unmarshal(seen, &envelope) == nil && envelope.Code == cloudreve.CodeLoginRequired
 	}
 }
 

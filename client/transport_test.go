@@ -303,4 +303,3 @@ func TestBodyThatBreaksOff(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
-

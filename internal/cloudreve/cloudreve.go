@@ -1,0 +1,132 @@
+// Package cloudreve asks a Cloudreve v4 site something, by its API.
+package cloudreve
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The codes in Cloudreve's answers that mean something here (https://github.com/cloudreve/cloudreve:
+// pkg/serializer/error.go).
+const (
+	CodeSecondFactor      = 203
+	CodeLoginRequired     = 401 // a token counts for nothing
+	CodeForbidden         = 403
+	CodeNotFound          = 404 // for a token: sub is no user's ID
+	CodeParameter         = 40001
+	CodeCredentialInvalid = 40020 // a refresh token that does not work, or a token of the wrong type
+	CodeOTP               = 40022
+	CodeInvalidPassword   = 40080
+	CodeInsufficientScope = 40089
+	CodeDBError           = 50001 // for a token: there is no such user, or not an active one
+)
+
+// Site is a site. It is safe for concurrent use.
+type Site struct {
+	base *url.URL
+	http *http.Client
+}
+
+// NewSite returns the site whose first page is at siteURL. Requests are sent by transport. No redirect is followed: what is
+// sent is for the site alone.
+func NewSite(siteURL string, transport http.RoundTripper) (*Site, error) {
+	base, err := url.Parse(siteURL)
+	switch {
+	case err != nil || base.Hostname() == "" || base.Scheme != "http" && base.Scheme != "https":
+		return nil, errors.New("the site has to be the URL of its first page, such as https://cloud.example.com")
+	case base.User != nil || base.RawQuery != "" || base.Fragment != "":
+		return nil, errors.New("the site's URL has a user, a query or a fragment: leave that out")
+	}
+	return &Site{base, &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// Origin returns the site's.
+func (s *Site) Origin() string { return Origin(s.base) }
+
+// Origin returns scheme, host and port of a URL (RFC 6454 section 4).
+func Origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// Answer is what a site answers.
+type Answer struct {
+	// Code is nil in the few answers that have no envelope.
+	Code *int            `json:"code"`
+	Data json.RawMessage `json:"data"`
+	Msg  string          `json:"msg"`
+	// Body is all of it.
+	Body []byte `json:"-"`
+}
+
+// Unavailable is the error of a site, or of a proxy before it, that does not do its work at the moment.
+type Unavailable struct {
+	Status     int
+	RetryAfter time.Duration // as it asks for, 0 if it does not
+}
+
+func (u *Unavailable) Error() string { return fmt.Sprintf("the site answers with status %d", u.Status) }
+
+// ErrOther is the error for an answer that is not Cloudreve's.
+var ErrOther = errors.New("the answer is not Cloudreve's: is the URL that of the site's first page?")
+
+// maxAnswer is the most bytes of an answer that are read. Those that are asked for here have a thousand.
+const maxAnswer = 64 << 10
+
+// Do sends a request with an access token, unless that is empty, and with a body as JSON, unless that is nil. An answer
+// with a code other than 0 is no error here.
+func (s *Site) Do(ctx context.Context, method, path, token string, body any) (Answer, error) {
+	var content io.Reader
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			return Answer{}, err
+		}
+		content = bytes.NewReader(encoded)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, s.base.JoinPath(path).String(), content)
+	if err != nil {
+		return Answer{}, err
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := s.http.Do(r)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	switch status := response.StatusCode; {
+	case status >= 500 || status == http.StatusTooManyRequests:
+		seconds, _ := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 16)
+		return Answer{}, &Unavailable{status, time.Duration(seconds) * time.Second}
+	case status >= 300 && status < 400:
+		return Answer{}, fmt.Errorf("the site redirects to %.200q: give the URL of the site itself", response.Header.Get("Location"))
+	}
+	var answer Answer
+	if answer.Body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer)); err != nil {
+		return Answer{}, fmt.Errorf("the answer broke off: %w", err)
+	}
+	if response.StatusCode != http.StatusOK || json.Unmarshal(answer.Body, &answer) != nil {
+		return Answer{}, ErrOther
+	}
+	return answer, nil
+}
