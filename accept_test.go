@@ -1,10 +1,13 @@
 package authmw_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/sha512"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +40,25 @@ func runRows(t *testing.T, rows []row, options ...authmw.Option) {
 	require.NoError(t, err)
 	runRowsWith(t, plain, rows)
 	runRowsWith(t, newValidator(t, options...), rows)
+	introspected, err := authmw.NewFromIntrospector(knowing{plain}, append(options, authmw.WithClock(clock))...)
+	require.NoError(t, err)
+	runRowsWith(t, introspected, slices.DeleteFunc(slices.Clone(rows), func(r row) bool {
+		return strings.HasSuffix(r.name, " and forged") // which is not what is seen first there
+	}))
+}
+
+// knowing is an introspector that has the secret. It finds fault with nothing but signatures: all else was seen before.
+type knowing struct{ *authmw.Validator }
+
+func (k knowing) Introspect(ctx context.Context, token string, said *authmw.Claims) error {
+	claims, err := k.Verify(ctx, token)
+	if err != nil && !errors.Is(err, authmw.ErrInvalidSignature) {
+		return fmt.Errorf("not seen before: %v", err)
+	}
+	if err == nil && !reflect.DeepEqual(claims, said) {
+		return errors.New("other claims")
+	}
+	return err
 }
 
 func runRowsWith(t *testing.T, v *authmw.Validator, rows []row) {

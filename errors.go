@@ -42,7 +42,7 @@ func invalidToken(code, message string, alike ...error) error {
 // check, extractor or key source of yours returned.
 //
 // A token is only ever called expired, not yet valid, of the wrong type or wrong in its claims after its signature was
-// found right.
+// found right; but by a Validator from NewFromIntrospector, which has to ask about that, before anyone is asked.
 var (
 	// ErrMissingToken: the route requires a token and the request has no Bearer credentials. Status 401.
 	ErrMissingToken = newFailure("missing_token", http.StatusUnauthorized, "", "This resource requires an access token.", 401, "Login required")
@@ -55,7 +55,8 @@ var (
 	// each other. They are no access token and cannot be verified here. Status 401.
 	ErrNodeSignature = invalidToken("node_signature", "A node signature is not an access token.", jwt.ErrTokenMalformed)
 
-	// ErrInvalidSignature: the token was signed with none of the current secrets, or was changed since. Status 401.
+	// ErrInvalidSignature: the token was signed with none of the current secrets, or was changed since; or an Introspector
+	// says so. Status 401.
 	ErrInvalidSignature = invalidToken("invalid_signature", "The access token has an invalid signature.", jwt.ErrTokenSignatureInvalid)
 
 	// ErrTokenExpired: it is exp or later. Status 401.
@@ -70,7 +71,7 @@ var (
 	// ErrInvalidClaims: the payload is not one strict JSON object with a good sub and exp. Status 401.
 	ErrInvalidClaims = invalidToken("invalid_claims", "The access token has invalid claims.", jwt.ErrTokenInvalidClaims)
 
-	// ErrTokenRejected: the token is good, but the check set by WithClaimsCheck says no. Status 401.
+	// ErrTokenRejected: the token is good, but the check set by WithClaimsCheck, or an Introspector, says no. Status 401.
 	ErrTokenRejected = invalidToken("token_rejected", "The access token is no longer accepted.", jwt.ErrTokenInvalidClaims)
 
 	// ErrAmbiguousCredentials: the request has more than one Authorization header, or a token in more than one place.
@@ -80,8 +81,8 @@ var (
 	// ErrInsufficientScope: the token was issued to an OAuth client without a scope that the route asks for. Status 403.
 	ErrInsufficientScope = newFailure("insufficient_scope", http.StatusForbidden, "insufficient_scope", "The access token lacks a scope that this resource requires.", 40089, "Insufficient scope")
 
-	// ErrUnavailable: a token was sent, but what it takes to check it, the secrets or the check set by WithClaimsCheck,
-	// cannot be had at the moment. Status 503.
+	// ErrUnavailable: a token was sent, but what it takes to check it, the secrets, an Introspector or the check set by
+	// WithClaimsCheck, cannot be had at the moment. Status 503.
 	ErrUnavailable = newFailure("unavailable", http.StatusServiceUnavailable, "", "Access tokens cannot be checked at the moment.", 50001, "Access tokens cannot be checked at the moment")
 )
 
