@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"github.com/authmw/authmw/internal/compact"
 )
 
 // Token is an access token. It does not show itself when it is printed.
@@ -60,6 +62,15 @@ func (l Login) Subject() string {
 // Expiry returns exp of the access token, or the zero Time if it cannot be read.
 func (l Login) Expiry() time.Time {
 	claims, _ := read(l.AccessToken)
+	return claims.ExpiresAt
+}
+
+// RefreshExpiry returns exp of the refresh token, or the zero Time if it cannot be read.
+func (l Login) RefreshExpiry() time.Time {
+	var claims compact.Claims
+	if err := compact.Read(l.RefreshToken, &claims); err != nil {
+		return time.Time{}
+	}
 	return claims.ExpiresAt
 }
 

@@ -22,17 +22,18 @@ type cli struct {
 	out, err io.Writer
 	color    bool
 	environ  []string
+	keyring  secrets
 	now      func() time.Time
 }
 
 func main() {
-	os.Exit(start(time.Now))
+	os.Exit(start(time.Now, osKeyring{}))
 }
 
 // start runs the program for the process that it is, and returns its exit status.
-func start(now func() time.Time) int {
+func start(now func() time.Time, keyring secrets) int {
 	environ := os.Environ()
-	c := &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: environ, now: now}
+	c := &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: environ, keyring: keyring, now: now}
 	c.color = term.IsTerminal(int(os.Stdout.Fd())) && c.env("NO_COLOR") == "" && c.env("TERM") != "dumb"
 	return c.run(context.Background(), os.Args[1:])
 }
@@ -65,7 +66,7 @@ func (c *cli) note(format string, args ...any) {
 	lines := strings.Split(fmt.Sprintf(format, args...), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])
-		for _, library := range []string{"authmw: ", "masterkey: ", "issuer: ", "uid: "} {
+		for _, library := range []string{"authmw: ", "masterkey: ", "issuer: ", "uid: ", "client: "} {
 			lines[i] = strings.TrimPrefix(lines[i], library)
 		}
 	}
@@ -107,9 +108,13 @@ func (c *cli) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "authmw",
 		Short: "Access tokens of a Cloudreve site, for local debugging",
-		Long: `Authmw makes, explains and checks the access tokens of a Cloudreve v4 site.
+		Long: `Authmw makes, explains and checks the access tokens of a Cloudreve v4 site, and
+sends requests with one.
 
-Most commands need the site's master key, the setting secret_key. They find it
+Some commands act as a user: login, logout, status, whoami and request. They need
+the user's password, once, and no key.
+
+The others need the site's master key, the setting secret_key. They find it
   --config FILE     as Cloudreve does, by its conf.ini: CR_SETTING_secret_key,
                     else the database that the file names. Where Cloudreve is
                     given CR_CONF_… variables, as under Docker, set those here
@@ -128,7 +133,9 @@ a wrong path or a database that is down.`,
 		Example: `  curl -H "Authorization: Bearer $(authmw token --config data/conf.ini --email admin@example.com)" \
     http://127.0.0.1:5212/api/v4/user/me
   authmw inspect eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2…
-  authmw doctor --config data/conf.ini --url http://127.0.0.1:5212`,
+  authmw doctor --config data/conf.ini --url http://127.0.0.1:5212
+  authmw login http://127.0.0.1:5212
+  authmw request GET /api/v4/user/me`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -140,7 +147,8 @@ a wrong path or a database that is down.`,
 		return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
 	})
 	group(root)
-	root.AddCommand(c.tokenCommand(), c.inspectCommand(), c.verifyCommand(), c.uidCommand(), c.keyCommand(), c.doctorCommand())
+	root.AddCommand(c.tokenCommand(), c.inspectCommand(), c.verifyCommand(), c.uidCommand(), c.keyCommand(), c.doctorCommand(),
+		c.loginCommand(), c.logoutCommand(), c.statusCommand(), c.whoamiCommand(), c.requestCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() {

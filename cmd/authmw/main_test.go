@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -18,7 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw"
-	authhttp "github.com/authmw/authmw/adapters/nethttp"
+	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/client"
 	"github.com/authmw/authmw/masterkey"
 )
 
@@ -38,7 +40,7 @@ func TestMain(m *testing.M) {
 			}
 			now = func() time.Time { return t }
 		}
-		os.Exit(start(now))
+		os.Exit(start(now, testKeyring(os.Getenv(keyringVariable))))
 	}})
 }
 
@@ -83,8 +85,16 @@ func params(t *testing.T, dir string, setup func(*testscript.Env) error) testscr
 			env.Setenv("REFRESH", c.token(t, "login, refresh"))
 			env.Setenv("TERM", "xterm")
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each command otherwise
-			env.Setenv("SITE", cloudreve(t, siteID, captured).URL)
-			env.Setenv("OTHER_SITE", cloudreve(t, "another", captured.Add(-time.Minute)).URL)
+			env.Setenv("SITE", standIn(t, siteID, captured).URL)
+			env.Setenv("OTHER_SITE", standIn(t, "another", captured.Add(-time.Minute)).URL)
+			site, server := liveSite(t)
+			env.Values["site"] = site
+			env.Setenv("LIVE_SITE", server.URL)
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+			env.Setenv(keyringVariable, filepath.Join(env.WorkDir, "keyring"))
+			if err := os.MkdirAll(filepath.Join(env.WorkDir, "keyring"), 0o700); err != nil {
+				return err
+			}
 			if err := os.MkdirAll(filepath.Join(env.WorkDir, "data"), 0o700); err != nil {
 				return err
 			}
@@ -115,6 +125,33 @@ func params(t *testing.T, dir string, setup func(*testscript.Env) error) testscr
 				_, err := fmt.Fprintln(ts.Stdout(), pair.RefreshToken)
 				ts.Check(err)
 			},
+			// site WHAT ... does something to the live site, or prints how often it was asked for something.
+			"site": func(ts *testscript.TestScript, _ bool, args []string) {
+				site := ts.Value("site").(*authmwtest.Cloudreve)
+				switch args[0] {
+				case "age": // has the tokens in a folder's files be of yesterday
+					files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[1]), "http*.json"))
+					ts.Check(err)
+					for _, file := range files {
+						ts.Check(client.NewFileStore(file).Update(context.Background(), func(login *client.Login) (*client.Login, error) {
+							aged := *login
+							aged.Obtained = aged.Obtained.Add(-24 * time.Hour)
+							return &aged, nil
+						}))
+					}
+				case "end-logins":
+					site.EndLogins(args[1])
+				case "down":
+					site.SetOutage(authmwtest.BadGateway)
+				case "up":
+					site.SetOutage(authmwtest.NoOutage)
+				case "count":
+					_, err := fmt.Fprintln(ts.Stdout(), site.Count(args[1]))
+					ts.Check(err)
+				default:
+					ts.Fatalf("site %v?", args)
+				}
+			},
 			// sql STATEMENT changes the script's database.
 			"sql": func(ts *testscript.TestScript, _ bool, args []string) {
 				db, err := sql.Open("sqlite", ts.MkAbs("data/cloudreve.db"))
@@ -127,36 +164,17 @@ func params(t *testing.T, dir string, setup func(*testscript.Env) error) testscr
 	}
 }
 
-// cloudreve is a stand-in for a site with the captured key, as far as doctor asks it. Its answers have the captured form.
-func cloudreve(t *testing.T, id string, now time.Time) *httptest.Server {
-	v, err := authmw.New([]byte(capture(t).SecretKey), authmw.WithClock(func() time.Time { return now }),
-		authmw.WithLenientOptional(), authmw.WithRenderer(authmw.CloudreveEnvelope))
-	require.NoError(t, err)
+// standIn is a stand-in for a site with the captured key. Below some paths it does as other servers do.
+func standIn(t *testing.T, id string, now time.Time) *httptest.Server {
+	site := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{Secret: capture(t).SecretKey, SiteID: id, Now: func() time.Time { return now }})
 	mux := http.NewServeMux()
-	answer := func(path, body string) {
-		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, body) })
-	}
-	answer("/api/v4/site/ping", `{"code":0,"data":"4.14.0","msg":""}`)
-	answer("/api/v4/site/config/basic", `{"code":0,"data":{"instance_id":"`+id+`","title":"Cloudreve"},"msg":""}`)
+	mux.Handle("/", site)
 	mux.HandleFunc("/yes/", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, `{"code":0,"data":"4.14.0"}`) })
 	mux.HandleFunc("/down/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	mux.HandleFunc("/ahead/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", now.Add(10*time.Minute).Format(http.TimeFormat))
-		http.StripPrefix("/ahead", mux).ServeHTTP(w, r)
+		http.StripPrefix("/ahead", site).ServeHTTP(w, r)
 	})
-	mux.Handle("GET /api/v4/user/me", authhttp.Optional(v)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		claims, ok := authmw.FromContext(r.Context())
-		switch {
-		case !ok:
-			_, _ = fmt.Fprint(w, `{"code":401,"msg":"Login required"}`)
-		case claims.Subject == "wGH0":
-			_, _ = fmt.Fprint(w, `{"code":0,"data":{"id":"wGH0"},"msg":""}`)
-		case strings.Trim(claims.Subject, alphanumeric) != "":
-			_, _ = fmt.Fprint(w, `{"code":404,"msg":"User not found"}`)
-		default:
-			_, _ = fmt.Fprint(w, `{"code":50001,"msg":"failed to get login user"}`)
-		}
-	})))
 	mux.HandleFunc("/moved/", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "https://elsewhere.example"+strings.TrimPrefix(r.URL.Path, "/moved"), http.StatusFound)
 	})
@@ -169,6 +187,27 @@ func cloudreve(t *testing.T, id string, now time.Time) *httptest.Server {
 	}))
 	t.Cleanup(server.Close)
 	return server
+}
+
+// liveSite is a site for one script, with a clock that runs, and a storage host that it redirects to.
+func liveSite(t *testing.T) (*authmwtest.Cloudreve, *httptest.Server) {
+	site := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{Users: []authmwtest.CloudreveUser{
+		{ID: "wGH0", Email: "admin@example.com", Password: "Passw0rd!", Nickname: "admin"},
+		{ID: "ogUy", Email: "bob@example.com", Password: "Passw0rd!", Nickname: "bob\x1b[31m", OTP: "123456"},
+	}})
+	storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.Empty(t, r.Header.Get("Authorization"))
+		_, _ = io.WriteString(w, "from storage")
+	}))
+	t.Cleanup(storage.Close)
+	site.Handle("GET /api/v4/download", authmw.Required, http.RedirectHandler(storage.URL, http.StatusFound))
+	site.Handle("POST /api/v4/echo", authmw.Required, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprint(w, r.Header.Get("Content-Type"), " ")
+		_, _ = io.Copy(w, r.Body)
+	}))
+	server := httptest.NewServer(site)
+	t.Cleanup(server.Close)
+	return site, server
 }
 
 // TestStatus shows the exit statuses that scripts go by.

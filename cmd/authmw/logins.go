@@ -1,0 +1,150 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/authmw/authmw/client"
+	"github.com/authmw/authmw/internal/cloudreve"
+)
+
+// The places where tokens are kept.
+const (
+	inFile    = "file"
+	inKeyring = "keyring"
+)
+
+// loginRecord says where the tokens of a login are. It has none itself.
+type loginRecord struct {
+	Site  string `json:"site"`  // the URL of its first page
+	Store string `json:"store"` // inFile or inKeyring, as found at login: a keyring that fails later is no reason to look elsewhere
+}
+
+// logins are those that there are, the last one first. They are kept in a folder, together with the tokens of those that
+// are kept in files.
+type logins struct {
+	cli     *cli
+	folder  string
+	Records []loginRecord `json:"logins"`
+}
+
+func (c *cli) logins() (*logins, error) {
+	config, err := os.UserConfigDir()
+	if err != nil {
+		return nil, fmt.Errorf("there is no place to keep a login in: %w", err)
+	}
+	l := &logins{cli: c, folder: filepath.Join(config, "authmw")}
+	content, err := os.ReadFile(l.index())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return l, nil
+	case err != nil:
+		return nil, err
+	case json.Unmarshal(content, l) != nil:
+		return nil, fmt.Errorf("%s is not a list of logins: delete it, and log in again", l.index())
+	}
+	return l, nil
+}
+
+var errNotLoggedIn = errors.New("you are not logged in")
+
+func (l *logins) index() string { return filepath.Join(l.folder, "logins.json") }
+
+// find returns the login at a site or, for "", the last one.
+func (l *logins) find(site string) (loginRecord, error) {
+	if site == "" {
+		if len(l.Records) == 0 {
+			return loginRecord{}, fmt.Errorf("%w: see authmw login --help", errNotLoggedIn)
+		}
+		return l.Records[0], nil
+	}
+	wanted, err := parseSite(site)
+	if err != nil {
+		return loginRecord{}, err
+	}
+	for _, r := range l.Records {
+		if u, err := url.Parse(r.Site); err == nil && cloudreve.Origin(u) == cloudreve.Origin(wanted) {
+			return r, nil
+		}
+	}
+	return loginRecord{}, fmt.Errorf("%w at %s: authmw login %s", errNotLoggedIn, site, site)
+}
+
+func parseSite(site string) (*url.URL, error) {
+	u, err := url.Parse(site)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("a site is named by its URL, such as https://cloud.example.com")
+	}
+	return u, nil
+}
+
+// put makes a login the last one; drop takes it out.
+func (l *logins) put(r loginRecord) error {
+	l.remove(r)
+	l.Records = append([]loginRecord{r}, l.Records...)
+	return l.save()
+}
+
+func (l *logins) drop(r loginRecord) error {
+	l.remove(r)
+	return l.save()
+}
+
+func (l *logins) remove(r loginRecord) {
+	l.Records = slices.DeleteFunc(l.Records, func(other loginRecord) bool { return l.name(other) == l.name(r) })
+}
+
+func (l *logins) save() error {
+	content, err := json.MarshalIndent(l, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(l.folder, 0o700); err != nil {
+		return err
+	}
+	temporary, err := os.CreateTemp(l.folder, "logins-*.new")
+	if err != nil {
+		return err
+	}
+	_, err = temporary.Write(append(content, '\n'))
+	err = errors.Join(err, temporary.Close())
+	if err == nil {
+		err = os.Rename(temporary.Name(), l.index())
+	}
+	if err != nil {
+		_ = os.Remove(temporary.Name())
+	}
+	return err
+}
+
+// name is a file name for a site: https-cloud.example.com-443.
+func (l *logins) name(r loginRecord) string {
+	u, err := url.Parse(r.Site)
+	if err != nil {
+		return "none"
+	}
+	return strings.NewReplacer("://", "-", ":", "-").Replace(cloudreve.Origin(u))
+}
+
+// store returns where the tokens of a login are kept, and what to call that place.
+func (l *logins) store(r loginRecord) (client.Store, string) {
+	path := filepath.Join(l.folder, l.name(r))
+	if r.Store == inKeyring {
+		u, _ := url.Parse(r.Site)
+		return &keyringStore{l.cli.keyring, cloudreve.Origin(u), path + ".lock"}, "the keyring"
+	}
+	return client.NewFileStore(path + ".json"), path + ".json"
+}
+
+// client returns a client for a login.
+func (l *logins) client(r loginRecord) (*client.Client, error) {
+	store, _ := l.store(r)
+	return client.New(r.Site, store)
+}
