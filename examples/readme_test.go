@@ -18,6 +18,8 @@ import (
 	authgin "github.com/authmw/authmw/adapters/gin"
 	authhttp "github.com/authmw/authmw/adapters/nethttp"
 	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/client"
+	"github.com/authmw/authmw/introspect"
 	"github.com/authmw/authmw/issuer"
 	"github.com/authmw/authmw/masterkey"
 	"github.com/authmw/authmw/session"
@@ -79,6 +81,31 @@ func theMasterKey(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
+func withoutTheMasterKey(ctx context.Context) error {
+	site, err := introspect.New("https://cloud.example.com")
+	if err != nil {
+		return err
+	}
+	v, err := authmw.NewFromIntrospector(site)
+	if err != nil {
+		return err
+	}
+	_, err = v.Verify(ctx, "")
+	return err
+}
+
+func aClient(ctx context.Context, email, password string) (*http.Client, error) {
+	c, err := client.New("https://cloud.example.com", client.NewFileStore("/var/lib/backup/cloudreve.json"))
+	if err != nil {
+		return nil, err
+	}
+	site := &http.Client{Transport: &client.Transport{Client: c}}
+	if email != "" {
+		err = c.Login(ctx, email, password)
+	}
+	return site, err
+}
+
 func testsOfYourOwnServer(t *testing.T) string {
 	token := authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"Files.Read"}})
 	return token
@@ -95,16 +122,33 @@ func TestREADME(t *testing.T) {
 
 	require.ErrorContains(t, theMasterKey(t.Context(), nil), "the database is nil")
 
-	readme, err := os.ReadFile("../README.md")
+	require.ErrorIs(t, withoutTheMasterKey(t.Context()), authmw.ErrMissingToken)
+	_, err := aClient(t.Context(), "", "")
 	require.NoError(t, err)
-	source, err := os.ReadFile("readme_test.go")
-	require.NoError(t, err)
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	require.Len(t, blocks, 5)
+
+	blocks := codeBlocks(t, "../README.md")
+	require.Len(t, blocks, 7)
 	for _, block := range blocks {
-		for line := range strings.Lines(block[1]) {
-			code, _, _ := strings.Cut(line, "//")
-			require.True(t, strings.Contains(string(source), strings.TrimSpace(code)+"\n"), "not in this file: %s", line)
-		}
+		requireLines(t, block, "readme_test.go")
+	}
+}
+
+// codeBlocks returns the Go code in a document.
+func codeBlocks(t *testing.T, document string) (blocks []string) {
+	content, err := os.ReadFile(document)
+	require.NoError(t, err)
+	for _, match := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(content), -1) {
+		blocks = append(blocks, match[1])
+	}
+	return blocks
+}
+
+// requireLines holds each line of a document's code to be in a file that compiles.
+func requireLines(t *testing.T, block, file string) {
+	source, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for line := range strings.Lines(block) {
+		code, _, _ := strings.Cut(" "+line, " //")
+		require.True(t, strings.Contains(string(source), strings.TrimSpace(code)+"\n"), "not in %s: %s", file, line)
 	}
 }

@@ -240,6 +240,32 @@ func (c *cli) chosen(site string) (*logins, loginRecord, error) {
 	return all, record, err
 }
 
+// printLoginToken prints the access token of the last login.
+func (c *cli) printLoginToken(ctx context.Context) error {
+	all, record, err := c.chosen("")
+	if err != nil {
+		return err
+	}
+	cl, err := all.client(record)
+	if err != nil {
+		return err
+	}
+	token, err := cl.Token(ctx)
+	if errors.Is(err, client.ErrLoginRequired) {
+		return c.loginRequired(record, err)
+	}
+	if err != nil {
+		return err
+	}
+	return c.print("%s\n", token.AccessToken)
+}
+
+// loginRequired tells the user where to log in again.
+func (c *cli) loginRequired(record loginRecord, err error) error {
+	c.note("%v; authmw login %s", err, record.Site)
+	return errNo
+}
+
 func (c *cli) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",

@@ -115,8 +115,7 @@ func (l *logins) send(ctx context.Context, record loginRecord, method, path, bod
 	}
 	response, err := (&http.Client{Transport: &client.Transport{Client: cl}}).Do(r)
 	if errors.Is(err, client.ErrLoginRequired) {
-		l.cli.note("%v; authmw login %s", cause(err), record.Site)
-		return nil, errNo
+		return nil, l.cli.loginRequired(record, cause(err))
 	}
 	return response, cause(err)
 }

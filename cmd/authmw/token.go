@@ -25,13 +25,17 @@ func (c *cli) tokenCommand() *cobra.Command {
 It is for debugging on your own machine: it lets in whoever has it until it
 expires, and nothing revokes it.
 
+With --login, it is the token of the user who is logged in (see authmw login),
+renewed if need be, which takes no key.
+
 With --refresh, print Cloudreve's token object with a refresh token as well,
 as JSON. That needs the database.`,
 		Example: `  authmw token --config data/conf.ini --email admin@example.com
   authmw token --key-file key.txt --user wGH0 --ttl 10m
   authmw token --config data/conf.ini --user wGH0 --client-id my-app --scopes Files.Read,Shares.Read
   authmw token --config data/conf.ini --email admin@example.com --refresh | jq -r .refresh_token
-  curl -H "Authorization: Bearer $(authmw token --key-file key.txt --user wGH0)" http://127.0.0.1:5212/api/v4/user/me`,
+  curl -H "Authorization: Bearer $(authmw token --key-file key.txt --user wGH0)" http://127.0.0.1:5212/api/v4/user/me
+  curl -H "Authorization: Bearer $(authmw token --login)" http://127.0.0.1:8080/notes`,
 		Args: arguments(0, 0, "no arguments but --user or --email with a user"),
 	}
 	flags := cmd.Flags()
@@ -41,8 +45,16 @@ as JSON. That needs the database.`,
 	flags.StringVar(&order.notBefore, "nbf", "", "from when it is valid: a `TIME` such as 2026-11-24T10:00:00Z, Unix seconds, or from now such as -5m (default now)")
 	flags.StringSliceVar(&order.scopes, "scopes", nil, "what an OAuth client may do, `SCOPES` such as Files.Read,Shares.Write")
 	flags.StringVar(&order.clientID, "client-id", "", "the OAuth client's `ID`; without it, the token may do all that the user may")
+	var login bool
+	flags.BoolVar(&login, "login", false, "the token of whoever is logged in, in place of a new one")
 	flags.BoolVar(&order.refresh, "refresh", false, "a pair with a refresh token, as JSON")
 	return c.withSite(cmd, func(ctx context.Context, s *site, _ []string) error {
+		if login {
+			if flags.NFlag() > 1 {
+				return errors.New("--login stands alone: the site has issued that token already")
+			}
+			return c.printLoginToken(ctx)
+		}
 		if cmd.Flags().Changed("ttl") && order.ttl < time.Second {
 			return fmt.Errorf("--ttl %v is too short for a token: write it as 90s, 10m or 24h", order.ttl)
 		}
