@@ -52,7 +52,8 @@ import (
 var ErrLoginRequired = errors.New("client: log in")
 
 // Client keeps itself logged in at one site. Make one with New. It is safe for concurrent use. A refresh that is under way
-// goes on in the background when its callers give up, for half a minute at the most; there is nothing to close.
+// goes on in the background when its callers give up, for half a minute at the most; there is nothing to close. If the
+// program ends meanwhile, the pair before is what the next one finds, which Cloudreve accepts.
 type Client struct {
 	site   *cloudreve.Site
 	origin string

@@ -481,6 +481,50 @@ func TestLoginDuringRefresh(t *testing.T) {
 	})
 }
 
+// slow is a store whose first Load takes a second to return what it read.
+type slow struct {
+	client.Store
+	loads int
+}
+
+func (s *slow) Load(ctx context.Context) (*client.Login, error) {
+	login, err := s.Store.Load(ctx)
+	if s.loads++; s.loads == 1 {
+		time.Sleep(time.Second)
+	}
+	return login, err
+}
+
+// TestLoginDuringLoad shows that what was read before a login is not taken for what there is after it.
+func TestLoginDuringLoad(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		pair := w.site.Issue(issuer.Grant{Subject: "ogUy"})
+		put(t, w.store, &client.Login{Site: siteURL + ":443", AccessToken: pair.AccessToken, RefreshToken: pair.RefreshToken})
+		w.Client = w.another(t, &slow{Store: w.store})
+		go func() { _, _ = w.Token(t.Context()) }()
+		synctest.Wait()
+		w.login(t)
+		time.Sleep(time.Minute)
+		require.Equal(t, "wGH0", subject(t, w))
+	})
+}
+
+// TestStoreIsLeftAlone shows that without a login the store is looked at once in a second, however many ask.
+func TestStoreIsLeftAlone(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		store := &slow{Store: w.store}
+		w.Client = w.another(t, store)
+		for range 1000 {
+			_, err := w.Token(t.Context())
+			require.ErrorIs(t, err, client.ErrLoginRequired)
+			time.Sleep(10 * time.Millisecond)
+		}
+		require.LessOrEqual(t, store.loads, 11)
+		synctest.Wait()
+		require.Len(t, w.told, 1)
+	})
+}
+
 // TestClocks has the client's clock wrong, in both directions, and by more than a token lives.
 func TestClocks(t *testing.T) {
 	for _, skew := range []time.Duration{-26 * time.Hour, -30 * time.Second, 30 * time.Second, 50 * time.Minute, 26 * time.Hour} {

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"github.com/authmw/authmw/internal/filelock"
+	"github.com/authmw/authmw/internal/file"
 )
 
 // FileStore is a Store in a file, which programs on one machine can share. Make one with NewFileStore.
@@ -38,15 +38,15 @@ const maxFile = 64 << 10
 // Load is part of Store.
 func (s *FileStore) Load(context.Context) (*Login, error) {
 	// What is opened is what is looked at: the name may stand for another file a moment later.
-	file, err := os.Open(s.path)
+	f, err := os.Open(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
@@ -56,7 +56,7 @@ func (s *FileStore) Load(context.Context) (*Login, error) {
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
 		return nil, fmt.Errorf("client: others can read %s, which has mode %04o: log in anew if they may have, and set mode 0600", s.path, info.Mode().Perm())
 	}
-	content, err := io.ReadAll(io.LimitReader(file, maxFile))
+	content, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
@@ -79,7 +79,7 @@ func (s *FileStore) Update(ctx context.Context, change func(*Login) (*Login, err
 	} else if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
 		return fmt.Errorf("client: others can write to the folder %s, which has mode %04o: set mode 0700", folder, info.Mode().Perm())
 	}
-	unlock, err := filelock.Lock(ctx, s.path+".lock")
+	unlock, err := file.Lock(ctx, s.path+".lock")
 	if err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
@@ -95,61 +95,14 @@ func (s *FileStore) Update(ctx context.Context, change func(*Login) (*Login, err
 	case next == nil && current == nil, next != nil && current != nil && *next == *current:
 		return nil
 	case next == nil:
-		if err := os.Remove(s.path); err != nil {
-			return fmt.Errorf("client: %w", err)
+		err = file.Remove(s.path)
+	default:
+		var content []byte
+		if content, err = json.Marshal(next); err == nil {
+			err = file.Replace(s.path, append(content, '\n'))
 		}
-		return syncFolder(folder)
-	}
-	return s.write(folder, next)
-}
-
-// write replaces the file.
-func (s *FileStore) write(folder string, login *Login) (err error) {
-	content, err := json.Marshal(login)
-	if err != nil {
-		return fmt.Errorf("client: %w", err)
-	}
-	// One name for all, so that what a crash left behind is overwritten by the next. The lock keeps others off.
-	temporary := s.path + ".new"
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("client: %w", err)
-	}
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("client: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(temporary)
-		}
-	}()
-	_, err = file.Write(append(content, '\n'))
-	if err == nil {
-		err = file.Sync()
-	}
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(temporary, s.path)
 	}
 	if err != nil {
-		return fmt.Errorf("client: %w", err)
-	}
-	return syncFolder(folder)
-}
-
-// syncFolder makes a change of names outlast a crash of the machine. Windows has no such thing.
-func syncFolder(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	folder, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("client: %w", err)
-	}
-	defer func() { _ = folder.Close() }()
-	if err := folder.Sync(); err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
 	return nil

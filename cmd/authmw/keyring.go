@@ -13,7 +13,7 @@ import (
 	"github.com/zalando/go-keyring"
 
 	"github.com/authmw/authmw/client"
-	"github.com/authmw/authmw/internal/filelock"
+	"github.com/authmw/authmw/internal/file"
 )
 
 // keyringService is what the program's entries in a keyring are filed under.
@@ -81,7 +81,7 @@ func (k *keyringStore) Update(ctx context.Context, change func(*client.Login) (*
 	if err := os.MkdirAll(filepath.Dir(k.lock), 0o700); err != nil {
 		return err
 	}
-	unlock, err := filelock.Lock(ctx, k.lock)
+	unlock, err := file.Lock(ctx, k.lock)
 	if err != nil {
 		return err
 	}

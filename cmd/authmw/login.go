@@ -108,7 +108,7 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 			c.note("the tokens of the login before are still in %s: %v", place, err)
 		}
 	}
-	if err := all.put(record); err != nil {
+	if err := all.put(ctx, record); err != nil {
 		return err
 	}
 	store, place := all.store(record)
@@ -218,7 +218,7 @@ As Cloudreve has it, an access token that was issued works until it expires.`,
 		if err != nil {
 			return err
 		}
-		if err := all.drop(record); err != nil {
+		if err := all.drop(cmd.Context(), record); err != nil {
 			return err
 		}
 		return c.print("logged out at %s\n", record.Site)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/authmw/authmw/client"
 	"github.com/authmw/authmw/internal/cloudreve"
+	"github.com/authmw/authmw/internal/file"
 )
 
 // The places where tokens are kept.
@@ -41,16 +43,21 @@ func (c *cli) logins() (*logins, error) {
 		return nil, fmt.Errorf("there is no place to keep a login in: %w", err)
 	}
 	l := &logins{cli: c, folder: filepath.Join(config, "authmw")}
+	return l, l.read()
+}
+
+func (l *logins) read() error {
+	l.Records = nil
 	content, err := os.ReadFile(l.index())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return l, nil
+		return nil
 	case err != nil:
-		return nil, err
+		return err
 	case json.Unmarshal(content, l) != nil:
-		return nil, fmt.Errorf("%s is not a list of logins: delete it, and log in again", l.index())
+		return fmt.Errorf("%s is not a list of logins: delete it, and log in again", l.index())
 	}
-	return l, nil
+	return nil
 }
 
 var errNotLoggedIn = errors.New("you are not logged in")
@@ -86,42 +93,37 @@ func parseSite(site string) (*url.URL, error) {
 }
 
 // put makes a login the last one; drop takes it out.
-func (l *logins) put(r loginRecord) error {
-	l.remove(r)
-	l.Records = append([]loginRecord{r}, l.Records...)
-	return l.save()
+func (l *logins) put(ctx context.Context, r loginRecord) error {
+	return l.change(ctx, func() { l.Records = append([]loginRecord{r}, l.without(r)...) })
 }
 
-func (l *logins) drop(r loginRecord) error {
-	l.remove(r)
-	return l.save()
+func (l *logins) drop(ctx context.Context, r loginRecord) error {
+	return l.change(ctx, func() { l.Records = l.without(r) })
 }
 
-func (l *logins) remove(r loginRecord) {
-	l.Records = slices.DeleteFunc(l.Records, func(other loginRecord) bool { return l.name(other) == l.name(r) })
+func (l *logins) without(r loginRecord) []loginRecord {
+	return slices.DeleteFunc(l.Records, func(other loginRecord) bool { return l.name(other) == l.name(r) })
 }
 
-func (l *logins) save() error {
+// change changes the list, as it is by then.
+func (l *logins) change(ctx context.Context, change func()) error {
+	if err := os.MkdirAll(l.folder, 0o700); err != nil {
+		return err
+	}
+	unlock, err := file.Lock(ctx, l.index()+".lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := l.read(); err != nil {
+		return err
+	}
+	change()
 	content, err := json.MarshalIndent(l, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(l.folder, 0o700); err != nil {
-		return err
-	}
-	temporary, err := os.CreateTemp(l.folder, "logins-*.new")
-	if err != nil {
-		return err
-	}
-	_, err = temporary.Write(append(content, '\n'))
-	err = errors.Join(err, temporary.Close())
-	if err == nil {
-		err = os.Rename(temporary.Name(), l.index())
-	}
-	if err != nil {
-		_ = os.Remove(temporary.Name())
-	}
-	return err
+	return file.Replace(l.index(), append(content, '\n'))
 }
 
 // name is a file name for a site: https-cloud.example.com-443.

@@ -1,6 +1,5 @@
-// Package filelock is a lock that processes on one machine share. It is the system's: it ends with the process that holds
-// it, however that ends.
-package filelock
+// Package file has what it takes for the processes on one machine to share a small file: a lock, and a way to replace it.
+package file
 
 import (
 	"context"
@@ -15,7 +14,8 @@ const interval = 10 * time.Millisecond
 // errHeld is what try returns for a lock that another holds.
 var errHeld = errors.New("the lock is held by another process")
 
-// Lock waits until the lock at path is this caller's alone, or ctx is done. It makes the file if it is not there, with mode
+// Lock waits until the lock at path is this caller's alone, or ctx is done. The lock is the system's: it ends with the
+// process that holds it, however that ends. It makes the file if it is not there, with mode
 // 0600; what is in it does not matter. The file is to be left where it is: whoever deletes it makes two locks of one.
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	for {
