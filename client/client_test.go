@@ -451,7 +451,57 @@ func TestSignOut(t *testing.T) {
 		time.Sleep(time.Hour)
 		_, err = w.Token(t.Context())
 		require.ErrorIs(t, err, client.ErrLoginRequired)
-		require.NoError(t, w.SignOut(t.Context()), "a login that the site ended is over")
+		w.site.SetSecret(strings.Repeat("another", 5))
+		require.NoError(t, w.SignOut(t.Context()), "a login that the site knows nothing of is over")
+		kept, err = w.store.Load(t.Context())
+		require.NoError(t, err)
+		require.Nil(t, kept)
+	})
+}
+
+// TestLoginWhoseCallerLeft shows that tokens that were issued are stored, though nobody waits for them any more.
+func TestLoginWhoseCallerLeft(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c, err := client.New(siteURL, patient{w.store}, client.WithTransport(round(func(r *http.Request) (*http.Response, error) {
+			defer cancel()
+			return w.site.RoundTrip(r)
+		})))
+		require.NoError(t, err)
+		require.NoError(t, c.Login(ctx, "admin@example.com", "Passw0rd!"))
+		_, err = w.Token(t.Context())
+		require.NoError(t, err)
+	})
+}
+
+// patient is a store that heeds its context.
+type patient struct{ client.Store }
+
+func (p patient) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return p.Store.Update(ctx, change)
+}
+
+// TestRefusalOfTheForm shows that a refresh token that the site cannot even read is not sent again.
+func TestRefusalOfTheForm(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		asked := 0
+		c, err := client.New(siteURL, w.store, client.WithTransport(round(func(r *http.Request) (*http.Response, error) {
+			asked++
+			return response(r, 200, "application/json", `{"code":40001,"msg":"RefreshToken too long"}`), nil
+		})))
+		require.NoError(t, err)
+		w.login(t)
+		time.Sleep(time.Hour)
+		for range 100 {
+			_, err = c.Token(t.Context())
+			require.ErrorIs(t, err, client.ErrLoginRequired)
+			time.Sleep(time.Minute)
+		}
+		require.Equal(t, 1, asked)
 	})
 }
 
@@ -506,6 +556,14 @@ func TestLoginDuringLoad(t *testing.T) {
 		w.login(t)
 		time.Sleep(time.Minute)
 		require.Equal(t, "wGH0", subject(t, w))
+
+		w.Client = w.another(t, &slow{Store: w.store})
+		go func() { _, _ = w.Token(t.Context()) }()
+		synctest.Wait()
+		require.NoError(t, w.SignOut(t.Context()))
+		time.Sleep(time.Minute)
+		_, err := w.Token(t.Context())
+		require.ErrorIs(t, err, client.ErrLoginRequired)
 	})
 }
 

@@ -111,7 +111,7 @@ func rejected(response *http.Response) bool {
 		return response.StatusCode == http.StatusUnauthorized
 	}
 	mediaType, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
-	if err != nil || mediaType != "application/json" || response.Header.Get("Content-Encoding") != "" || response.ContentLength > maxEnvelope {
+	if err != nil || mediaType != "application/json" || response.ContentLength > maxEnvelope {
 		return false
 	}
 	body := response.Body

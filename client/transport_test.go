@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/authmwtest"
 	"github.com/authmw/authmw/client"
 )
 
@@ -264,6 +265,24 @@ func TestKeyReplaced(t *testing.T) {
 		_, err = httpClient.Get(siteURL + "/api/v4/user/me")
 		require.ErrorIs(t, err, client.ErrLoginRequired)
 		require.Equal(t, 1, w.site.Count(refresh))
+	})
+}
+
+// TestNoNewerToken shows that a body that was had again for nothing is closed, and the answer handed on.
+func TestNoNewerToken(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.login(t)
+		time.Sleep(20 * time.Second)
+		w.site.SetOutage(authmwtest.RedisDown)
+		w.site.Handle("POST /api/v4/never", authmw.None, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+		again := &body{Reader: strings.NewReader("x")}
+		r, err := http.NewRequestWithContext(t.Context(), "POST", siteURL+"/api/v4/never", strings.NewReader("x"))
+		require.NoError(t, err)
+		r.GetBody = func() (io.ReadCloser, error) { return again, nil }
+		answer, err := (&client.Transport{Client: w.Client}).RoundTrip(r)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusUnauthorized, answer.StatusCode)
+		require.Equal(t, 1, again.closed)
 	})
 }
 

@@ -24,7 +24,7 @@ func TestCache(t *testing.T) {
 	require.False(t, ok, "until then, and not then")
 	for i := range 10 * maxCached {
 		k := put(i + 1)
-		if i == maxCached/4 {
+		if i == maxCached/2+1 {
 			_, ok = c.get(first, now)
 			require.True(t, ok, "room for all")
 		}

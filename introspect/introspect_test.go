@@ -314,8 +314,80 @@ func TestHangingSite(t *testing.T) {
 		require.Equal(t, 5*time.Second, time.Since(began))
 		require.Less(t, w.site.Count(me), 40, "32 at a time, and then it is plain")
 		w.site.SetLatency(0)
-		time.Sleep(30 * time.Second)
-		require.Equal(t, 200, w.status("/required", w.token(1)))
+		time.Sleep(time.Second)
+		require.Equal(t, 200, w.status("/required", w.token(1)), "what failed together counts once")
+	})
+}
+
+// TestOneProbe shows that a site that may be up again is asked by one, and that what failed long ago does not count.
+func TestOneProbe(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		fail := func(i int) {
+			w.site.SetOutage(authmwtest.BadGateway)
+			require.Equal(t, 503, w.status("/required", w.token(i)))
+			w.site.SetOutage(authmwtest.NoOutage)
+		}
+		for i := range 10 {
+			fail(i)
+			fail(i)
+			require.Equal(t, 200, w.status("/required", w.token(i)), "two failures are not many")
+		}
+		for i := range 3 {
+			fail(20 + i)
+		}
+		require.Equal(t, 503, w.status("/required", w.token(30)))
+		w.site.SetLatency(time.Second)
+		time.Sleep(time.Second)
+		before := w.site.Count(me)
+		var wait sync.WaitGroup
+		for i := range 50 {
+			wait.Go(func() { w.status("/required", w.token(40+i)) })
+		}
+		wait.Wait()
+		require.Equal(t, before+1, w.site.Count(me))
+		require.Equal(t, 200, w.status("/required", w.token(30)))
+	})
+}
+
+// TestRetryAfter shows that a site that asks for time gets it.
+func TestRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		site, err := introspect.New(siteURL, introspect.WithTransport(round(func(r *http.Request) (*http.Response, error) {
+			asked++
+			return &http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {"20"}}, Body: http.NoBody, Request: r}, nil
+		})))
+		require.NoError(t, err)
+		claims := &authmw.Claims{Subject: "user1", ExpiresAt: time.Now().Add(time.Hour)}
+		for i := range 19 {
+			require.ErrorContains(t, site.Introspect(t.Context(), fmt.Sprint(i), claims), "429")
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, 3, asked)
+	})
+}
+
+// TestTooMany shows that those who wait for their turn are counted.
+func TestTooMany(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.site.SetLatency(time.Hour)
+		site, err := introspect.New(siteURL, introspect.WithTransport(w.site))
+		require.NoError(t, err)
+		claims := &authmw.Claims{Subject: "user1", ExpiresAt: time.Now().Add(time.Hour)}
+		began := time.Now()
+		var atOnce, wait = atomic.Int32{}, sync.WaitGroup{}
+		for i := range 5000 {
+			wait.Go(func() {
+				if err := site.Introspect(t.Context(), fmt.Sprint(i), claims); err == nil {
+					t.Error("unasked")
+				}
+				if time.Since(began) == 0 {
+					atOnce.Add(1)
+				}
+			})
+		}
+		wait.Wait()
+		require.EqualValues(t, 5000-4128, atOnce.Load())
 	})
 }
 
@@ -368,6 +440,7 @@ func TestAnswers(t *testing.T) {
 		{"a client's answer to a user", own, 200, `{"sub":"wGH0"}`, authmw.ErrUnavailable},
 		{"a user's answer to a client", client, 200, `{"code":0,"sub":"wGH0","data":{"id":"wGH0"}}`, authmw.ErrUnavailable},
 		{"nobody", own, 200, `{"code":0,"data":{}}`, authmw.ErrUnavailable},
+		{"no code", own, 200, `{"data":{"id":"wGH0"}}`, authmw.ErrUnavailable},
 		{"no data", own, 200, `{"code":0}`, authmw.ErrUnavailable},
 		{"an ID that is no string", own, 200, `{"code":0,"data":{"id":1}}`, authmw.ErrUnavailable},
 		{"anonymous", own, 200, `{"code":401,"msg":"Login required"}`, authmw.ErrInvalidSignature},
