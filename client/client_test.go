@@ -657,17 +657,17 @@ func TestOddAnswers(t *testing.T) {
 		status     int
 		want       string
 	}{
-		{"HTML", "<html>", 200, "not Cloudreve's"},
-		{"nothing", "", 200, "not Cloudreve's"},
-		{"no code", "{}", 200, "not Cloudreve's"},
-		{"no data", `{"code":0}`, 200, "not Cloudreve's"},
-		{"no token", `{"code":0,"data":{"access_token":"","refresh_token":"r"}}`, 200, "not Cloudreve's"},
-		{"garbage", `{"code":0,"data":{"access_token":"a.b.c","refresh_token":"r"}}`, 200, "not Cloudreve's"},
-		{"a refresh token", `{"code":0,"data":{"access_token":"` + wrongType + `","refresh_token":"r"}}`, 200, "not Cloudreve's"},
+		{"HTML", "<html>", 200, "not as Cloudreve"},
+		{"nothing", "", 200, "not as Cloudreve"},
+		{"no code", "{}", 200, "not as Cloudreve"},
+		{"no data", `{"code":0}`, 200, "not as Cloudreve"},
+		{"no token", `{"code":0,"data":{"access_token":"","refresh_token":"r"}}`, 200, "not as Cloudreve"},
+		{"garbage", `{"code":0,"data":{"access_token":"a.b.c","refresh_token":"r"}}`, 200, "not as Cloudreve"},
+		{"a refresh token", `{"code":0,"data":{"access_token":"` + wrongType + `","refresh_token":"r"}}`, 200, "not as Cloudreve"},
 		{"another user's", `{"code":0,"data":{"access_token":"` + other + `","refresh_token":"r"}}`, 200, "another user"},
 		{"a redirect", "", 307, "redirects to"},
 		{"a code", `{"code":50001,"msg":"no\u001b[31m"}`, 200, `50001: "no\x1b[31m"`},
-		{"not found", `404 page not found`, 404, "not Cloudreve's"},
+		{"not found", `404 page not found`, 404, "not as Cloudreve"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			in(t, func(t *testing.T, w *world) {

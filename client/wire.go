@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/authmw/authmw"
@@ -47,7 +48,7 @@ func refusal(err error) bool {
 }
 
 // errNotCloudreve is for an answer that has the form of Cloudreve's and no token in it.
-var errNotCloudreve = fmt.Errorf("client: %w", cloudreve.ErrOther)
+var errNotCloudreve = fmt.Errorf("client: %w", &cloudreve.Other{Status: http.StatusOK})
 
 // requestTimeout is what a request of the client's own may take.
 const requestTimeout = 20 * time.Second

@@ -349,7 +349,7 @@ func (s *Site) ask(ctx context.Context, token, subject string, q question) (o ou
 		case subject:
 			return outcome{answered: true}
 		case "":
-			return outcome{err: fmt.Errorf("introspect: %w", cloudreve.ErrOther), down: true}
+			return outcome{err: fmt.Errorf("introspect: %w", &cloudreve.Other{Status: http.StatusOK}), down: true}
 		default:
 			return no(authmw.ErrTokenRejected, "the site says that it is another user's")
 		}

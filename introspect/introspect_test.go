@@ -456,7 +456,7 @@ func TestAnswers(t *testing.T) {
 		{"nothing", own, 200, ``, authmw.ErrUnavailable},
 		{"yes with status 500", own, 500, `{"code":0,"data":{"id":"wGH0"}}`, authmw.ErrUnavailable},
 		{"yes with status 401", own, 401, `{"code":0,"data":{"id":"wGH0"}}`, authmw.ErrUnavailable},
-		{"yes after 64 KiB", own, 200, strings.Repeat(" ", 65<<10) + `{"code":0,"data":{"id":"wGH0"}}`, authmw.ErrUnavailable},
+		{"yes after 1 MiB", own, 200, strings.Repeat(" ", 1<<20) + `{"code":0,"data":{"id":"wGH0"}}`, authmw.ErrUnavailable},
 		{"a redirect", own, 302, ``, authmw.ErrUnavailable},
 		{"a panic", own, 0, ``, authmw.ErrUnavailable},
 		{"no connection", own, -1, ``, authmw.ErrUnavailable},

@@ -3,16 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/authmw/authmw/internal/cloudreve"
 	"github.com/authmw/authmw/issuer"
 )
 
@@ -38,11 +35,11 @@ a minute; the key is not sent. The exit status is 1 if something is wrong.`,
 		if id != "" && email != "" {
 			return errBothUsers
 		}
-		base, err := url.Parse(address)
-		if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-			return errors.New("--url has to be the site's URL, such as http://127.0.0.1:5212")
+		asked, err := cloudreve.NewSite(address, http.DefaultTransport)
+		if err != nil {
+			return fmt.Errorf("--url: %w", err)
 		}
-		return s.diagnose(ctx, base, id, email)
+		return s.diagnose(ctx, api{asked, address}, id, email)
 	})
 }
 
@@ -56,7 +53,7 @@ const maxSkew = 2 * time.Second
 // maxLeeway is the most that authmw.WithLeeway takes.
 const maxLeeway = 5 * time.Minute
 
-func (s *site) diagnose(ctx context.Context, base *url.URL, id, email string) error {
+func (s *site) diagnose(ctx context.Context, at api, id, email string) error {
 	key, err := s.key(ctx)
 	if err != nil {
 		return err
@@ -69,17 +66,17 @@ func (s *site) diagnose(ctx context.Context, base *url.URL, id, email string) er
 		}
 	}
 
-	ping, err := s.get(ctx, base, "/api/v4/site/ping", "")
+	ping, err := at.get(ctx, "/api/v4/site/ping", "")
 	if err != nil {
 		return err
 	}
 	var version string
-	if ping.Code != 0 || json.Unmarshal(ping.Data, &version) != nil {
-		return fmt.Errorf("%s answers, but not as Cloudreve v4 does: is the URL that of the site's first page?", base.Redacted())
+	if *ping.Code != 0 || json.Unmarshal(ping.Data, &version) != nil {
+		return at.other()
 	}
-	findings := []finding{{good, "site", "Cloudreve " + version + " at " + base.Redacted()}}
+	findings := []finding{{good, "site", "Cloudreve " + version + " at " + at.url}}
 
-	if f, ok, err := s.sameSite(ctx, base); err != nil {
+	if f, ok, err := s.sameSite(ctx, at); err != nil {
 		return err
 	} else if ok {
 		findings = append(findings, f)
@@ -89,9 +86,9 @@ func (s *site) diagnose(ctx context.Context, base *url.URL, id, email string) er
 	}
 
 	now := s.cli.now()
-	skew := ping.date.Sub(now).Round(time.Second)
+	skew := ping.Date.Sub(now).Round(time.Second)
 	switch {
-	case ping.date.IsZero():
+	case ping.Date.IsZero():
 		findings = append(findings, finding{unknown, "clock", "the site does not tell its time"})
 		skew = 0
 	case skew.Abs() <= maxSkew:
@@ -117,7 +114,7 @@ func (s *site) diagnose(ctx context.Context, base *url.URL, id, email string) er
 	if err != nil {
 		return err
 	}
-	me, err := s.get(ctx, base, "/api/v4/user/me", pair.AccessToken)
+	me, err := at.get(ctx, "/api/v4/user/me", pair.AccessToken)
 	if err != nil {
 		return err
 	}
@@ -125,21 +122,14 @@ func (s *site) diagnose(ctx context.Context, base *url.URL, id, email string) er
 	return s.cli.judge(findings)
 }
 
-// The codes of Cloudreve's API for GET /api/v4/user/me.
-const (
-	codeNotLoggedIn  = 401   // the token counts for nothing
-	codeUserNotFound = 404   // sub is no user's ID
-	codeDBError      = 50001 // there is no such user, or not an active one
-)
-
-func judgeMe(me answer, subject string, u *user, from string) finding {
-	switch me.Code {
+func judgeMe(me cloudreve.Answer, subject string, u *user, from string) finding {
+	switch *me.Code {
 	case 0:
 		if subject == anyone {
 			return finding{bad, "key", "the site knows a user that there is not: it does not check tokens"}
 		}
 		return finding{good, "key", "the site accepts tokens made with the key from " + from}
-	case codeUserNotFound, codeDBError:
+	case cloudreve.CodeNotFound, cloudreve.CodeDBError:
 		switch {
 		case subject == anyone:
 			return finding{good, "key", "the site accepts tokens made with the key from " + from}
@@ -148,15 +138,15 @@ func judgeMe(me answer, subject string, u *user, from string) finding {
 		default:
 			return finding{bad, "user", fmt.Sprintf("the key is the site's, but it has no active user %s: see the users in its admin panel", subject)}
 		}
-	case codeNotLoggedIn:
+	case cloudreve.CodeLoginRequired:
 		return finding{bad, "key", fmt.Sprintf("the site refuses tokens made with the key from %s: it has another key, or has to be restarted since its key was replaced, or has a CR_SETTING_secret_key that is not set here", from)}
 	default:
-		return finding{bad, "key", fmt.Sprintf("the site answers %d: %s", me.Code, me.Msg)}
+		return finding{bad, "key", fmt.Sprintf("the site answers %d: %s", *me.Code, me.Msg)}
 	}
 }
 
 // sameSite tells whether the database is that of the site. It is not ok if that cannot be told.
-func (s *site) sameSite(ctx context.Context, base *url.URL) (f finding, ok bool, err error) {
+func (s *site) sameSite(ctx context.Context, at api) (f finding, ok bool, err error) {
 	if s.db == nil {
 		return finding{}, false, nil
 	}
@@ -164,14 +154,14 @@ func (s *site) sameSite(ctx context.Context, base *url.URL) (f finding, ok bool,
 	if err != nil {
 		return finding{}, false, err
 	}
-	basic, err := s.get(ctx, base, "/api/v4/site/config/basic", "")
+	basic, err := at.get(ctx, "/api/v4/site/config/basic", "")
 	if err != nil {
 		return finding{}, false, err
 	}
 	var data struct {
 		InstanceID string `json:"instance_id"`
 	}
-	if basic.Code != 0 || json.Unmarshal(basic.Data, &data) != nil || data.InstanceID == "" {
+	if *basic.Code != 0 || json.Unmarshal(basic.Data, &data) != nil || data.InstanceID == "" {
 		return finding{}, false, nil
 	}
 	if data.InstanceID != siteID {
@@ -180,53 +170,26 @@ func (s *site) sameSite(ctx context.Context, base *url.URL) (f finding, ok bool,
 	return finding{good, "database", "it belongs to this site"}, true, nil
 }
 
-// answer is Cloudreve's answer to a request.
-type answer struct {
-	Code int             `json:"code"`
-	Data json.RawMessage `json:"data"`
-	Msg  string          `json:"msg"`
-	date time.Time       // of the site's clock, zero if unknown
+// api is a site that is asked.
+type api struct {
+	*cloudreve.Site
+	url string
 }
 
-// get asks the site something. It follows no redirect: a token is for the site that it was made for.
-func (s *site) get(ctx context.Context, base *url.URL, path, token string) (a answer, err error) {
-	client := &http.Client{
-		Timeout:       connectTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base.JoinPath(path).String(), nil)
-	if err != nil {
-		return a, err
-	}
-	if token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
-	}
-	response, err := client.Do(r)
-	if err != nil {
-		var failed *url.Error
-		if errors.As(err, &failed) {
-			err = failed.Err
-		}
-		return a, fmt.Errorf("%s cannot be reached: is the site running, and is the URL right? (%w)", base.Redacted(), err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+// get asks for something, and returns the answer with a code.
+func (a api) get(ctx context.Context, path, token string) (cloudreve.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	answer, err := a.Do(ctx, http.MethodGet, path, token, nil)
 	switch {
 	case err != nil:
-		return a, fmt.Errorf("%s stopped in the middle of an answer: %w", base.Redacted(), err)
-	case response.StatusCode >= 300 && response.StatusCode < 400:
-		location, err := response.Location()
-		if err != nil {
-			return a, fmt.Errorf("%s redirects to nowhere: is the URL right?", base.Redacted())
-		}
-		return a, fmt.Errorf("%s redirects to %s: give the URL of the site itself", base.Redacted(), strings.TrimSuffix(location.Redacted(), path))
-	case response.StatusCode >= 500:
-		return a, fmt.Errorf("%s answers with status %d: the site, or the proxy before it, is failing; see its log", base.Redacted(), response.StatusCode)
-	case json.Unmarshal(body, &a) != nil:
-		return a, fmt.Errorf("%s answers with status %d, but not as Cloudreve v4 does: is the URL that of the site's first page?", base.Redacted(), response.StatusCode)
+		return cloudreve.Answer{}, fmt.Errorf("%s: %w", a.url, err)
+	case answer.Code == nil:
+		return cloudreve.Answer{}, a.other()
 	}
-	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil && date.Year() >= 1970 {
-		a.date = date
-	}
-	return a, nil
+	return answer, nil
+}
+
+func (a api) other() error {
+	return fmt.Errorf("%s: %w", a.url, &cloudreve.Other{Status: http.StatusOK})
 }

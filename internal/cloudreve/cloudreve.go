@@ -72,6 +72,8 @@ type Answer struct {
 	Msg  string          `json:"msg"`
 	// Body is all of it.
 	Body []byte `json:"-"`
+	// Date is the site's time, zero if it does not tell.
+	Date time.Time `json:"-"`
 }
 
 // Unavailable is the error of a site, or of a proxy before it, that does not do its work at the moment.
@@ -80,13 +82,19 @@ type Unavailable struct {
 	RetryAfter time.Duration // as it asks for, 0 if it does not
 }
 
-func (u *Unavailable) Error() string { return fmt.Sprintf("the site answers with status %d", u.Status) }
+func (u *Unavailable) Error() string {
+	return fmt.Sprintf("the site answers with status %d: it, or the proxy before it, is failing; see its log", u.Status)
+}
 
-// ErrOther is the error for an answer that is not Cloudreve's.
-var ErrOther = errors.New("the answer is not Cloudreve's: is the URL that of the site's first page?")
+// Other is the error for an answer that is not Cloudreve's.
+type Other struct{ Status int }
 
-// maxAnswer is the most bytes of an answer that are read. Those that are asked for here have a thousand.
-const maxAnswer = 64 << 10
+func (o *Other) Error() string {
+	return fmt.Sprintf("the site answers with status %d, but not as Cloudreve v4 does: is the URL that of its first page?", o.Status)
+}
+
+// maxAnswer is the most bytes of an answer that are read. Those that are asked for here have a few thousand.
+const maxAnswer = 1 << 20
 
 // Do sends a request with an access token, unless that is empty, and with a body as JSON, unless that is nil. An answer
 // with a code other than 0 is no error here.
@@ -111,7 +119,11 @@ func (s *Site) Do(ctx context.Context, method, path, token string, body any) (An
 	}
 	response, err := s.http.Do(r)
 	if err != nil {
-		return Answer{}, err
+		var failed *url.Error
+		if errors.As(err, &failed) {
+			err = failed.Err
+		}
+		return Answer{}, fmt.Errorf("the site cannot be reached: is it running, and is the URL right? (%w)", err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	switch status := response.StatusCode; {
@@ -119,14 +131,21 @@ func (s *Site) Do(ctx context.Context, method, path, token string, body any) (An
 		seconds, _ := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 16)
 		return Answer{}, &Unavailable{status, time.Duration(seconds) * time.Second}
 	case status >= 300 && status < 400:
-		return Answer{}, fmt.Errorf("the site redirects to %.200q: give the URL of the site itself", response.Header.Get("Location"))
+		location, err := response.Location()
+		if err != nil {
+			return Answer{}, errors.New("the site redirects to nowhere: is the URL right?")
+		}
+		return Answer{}, fmt.Errorf("the site redirects to %s: give the URL of the site itself", strings.TrimSuffix(location.Redacted(), path))
 	}
 	var answer Answer
 	if answer.Body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer)); err != nil {
-		return Answer{}, fmt.Errorf("the answer broke off: %w", err)
+		return Answer{}, fmt.Errorf("the site stopped in the middle of an answer: %w", err)
 	}
 	if response.StatusCode != http.StatusOK || json.Unmarshal(answer.Body, &answer) != nil {
-		return Answer{}, ErrOther
+		return Answer{}, &Other{response.StatusCode}
+	}
+	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil && date.Year() >= 1970 {
+		answer.Date = date
 	}
 	return answer, nil
 }
