@@ -30,6 +30,7 @@ type world struct {
 	*client.Client
 	site  *authmwtest.Cloudreve
 	store *client.MemoryStore
+	mu    sync.Mutex
 	told  []error // by WithLoginRequired; to be read after synctest.Wait
 }
 
@@ -49,7 +50,11 @@ func in(t *testing.T, test func(t *testing.T, w *world)) {
 }
 
 func (w *world) another(t *testing.T, store client.Store) *client.Client {
-	c, err := client.New(siteURL, store, client.WithTransport(w.site), client.WithLoginRequired(func(err error) { w.told = append(w.told, err) }))
+	c, err := client.New(siteURL, store, client.WithTransport(w.site), client.WithLoginRequired(func(err error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.told = append(w.told, err)
+	}))
 	require.NoError(t, err)
 	return c
 }
@@ -528,6 +533,16 @@ func TestLoginDuringRefresh(t *testing.T) {
 		time.Sleep(time.Minute)
 		_, err := w.Token(t.Context())
 		require.ErrorIs(t, err, client.ErrLoginRequired)
+	})
+}
+
+// TestSleepingLaptop shows that a token's age is not told by the clock that stands still while a machine sleeps.
+func TestSleepingLaptop(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.login(t)
+		login, err := w.store.Load(t.Context())
+		require.NoError(t, err)
+		require.NotContains(t, login.Obtained.String(), "m=")
 	})
 }
 

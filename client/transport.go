@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -30,14 +31,16 @@ type Transport struct {
 // RoundTrip is part of http.RoundTripper. Its error is that of Client.Token if there is no token to be had, and nothing is
 // sent then.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.Client == nil {
+		closeBody(r)
+		return nil, errNoClient
+	}
 	if r.Header.Get("Authorization") != "" || !t.Client.isFor(r) {
 		return t.Client.base.RoundTrip(r)
 	}
 	token, err := t.Client.Token(r.Context())
 	if err != nil {
-		if r.Body != nil {
-			_ = r.Body.Close()
-		}
+		closeBody(r)
 		return nil, err
 	}
 	response, err := t.send(r, r.Body, token)
@@ -65,8 +68,20 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.send(r, body, newer)
 }
 
+var errNoClient = errors.New("client: the Transport has no Client")
+
+// closeBody does for a request that is not sent what a RoundTripper must for every one.
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
+}
+
 // CloseIdleConnections closes those of what the client's requests are sent by.
 func (t *Transport) CloseIdleConnections() {
+	if t.Client == nil {
+		return
+	}
 	if base, ok := t.Client.base.(interface{ CloseIdleConnections() }); ok {
 		base.CloseIdleConnections()
 	}

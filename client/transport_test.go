@@ -296,6 +296,9 @@ func TestNoToken(t *testing.T) {
 		require.ErrorIs(t, err, client.ErrLoginRequired)
 		require.Equal(t, 1, sent.closed)
 		require.Zero(t, w.site.Count("POST /api/v4/user/me"))
+		_, err = (&client.Transport{}).RoundTrip(r)
+		require.ErrorContains(t, err, "no Client")
+		require.Equal(t, 2, sent.closed)
 	})
 }
 

@@ -88,7 +88,8 @@ func (c *Client) accept(t tokens, asked time.Time) (*Login, error) {
 	if _, err := read(t.AccessToken); err != nil {
 		return nil, errNotCloudreve
 	}
-	return &Login{Site: c.origin, AccessToken: t.AccessToken, RefreshToken: t.RefreshToken, Obtained: asked}, nil
+	// Without its monotonic reading, which stands still while a laptop sleeps.
+	return &Login{Site: c.origin, AccessToken: t.AccessToken, RefreshToken: t.RefreshToken, Obtained: asked.Round(0)}, nil
 }
 
 // read returns the claims of an access token, whose signature only the site can check.
