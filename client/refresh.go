@@ -105,9 +105,13 @@ func (c *Client) token(ctx context.Context, rejected string, force bool) (Token,
 	select {
 	case <-ctx.Done():
 		return Token{}, ctx.Err()
-	case <-impatient:
-		return h.token, nil
 	case <-f.done:
+	case <-impatient:
+		select {
+		case <-f.done: // which ends the patience as well
+		default:
+			return h.token, nil
+		}
 	}
 	if f.err != nil && usable && !errors.Is(f.err, ErrLoginRequired) && time.Now().Before(h.usable) {
 		return h.token, nil
@@ -242,8 +246,8 @@ func (c *Client) fresh(l *Login, rejected string) (bool, error) {
 	switch {
 	case l.AccessToken != rejected && now.Before(h.dueAt):
 		return true, nil
-	case l.RefreshToken == "" && l.AccessToken != rejected && now.Before(h.usable):
-		return true, nil // as long as it lasts
+	case l.RefreshToken == "" && now.Before(h.usable):
+		return true, nil // as long as it lasts, rejected or not: there is no other
 	case l.RefreshToken == "":
 		return false, errNoRenew
 	}
