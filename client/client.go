@@ -14,13 +14,18 @@
 // and trying is left off for longer and longer, from a second to a minute.
 //
 // When a token expires is what its own exp says. A clock that is wrong makes this package refresh more often than it would
-// have to, though never more than ten times in a token's lifetime.
+// have to, though no more than ten times in a token's lifetime, which is from nbf to exp; Cloudreve sets nbf to the time of
+// issue. Beyond that, a token that the site rejects is replaced once in ten seconds at the most.
+//
+// Cloudreve's refresh tokens work until they expire. Where each works once, as with package issuer's New, a client may have
+// to log in again if the answer to a refresh is lost, or the program ends in the midst of one, and the next try comes too
+// late for the issuer's grace.
 //
 // # Logging in again
 //
 // A refresh token that the site refuses, because it expired, the user signed out elsewhere or changed the password, or was
-// banned, is not sent again, by this process or another with the same store, whatever else happens: from then on all calls
-// return ErrLoginRequired, until someone logs in with the same store. WithLoginRequired sets who is told.
+// banned, is not sent to be refreshed again, by this process or another with the same store: from then on all calls return
+// ErrLoginRequired, in other processes once the token that they have is due, until someone logs in with the same store. WithLoginRequired sets who is told.
 //
 // # Other libraries
 //
@@ -40,6 +45,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -60,6 +66,8 @@ type Client struct {
 	store  Store
 	base   http.RoundTripper
 	notify func(error)
+
+	turn chan struct{} // held by the login or sign-out under way
 
 	mu         sync.Mutex
 	held       *held // the login in use, nil if none is known
@@ -132,15 +140,15 @@ func New(siteURL string, store Store, options ...Option) (*Client, error) {
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
 	}
-	c.site, c.origin = site, site.Origin()
+	c.site, c.origin, c.turn = site, site.Origin(), make(chan struct{}, 1)
 	return &c.Client, nil
 }
 
 // String names the site and nothing else.
 func (c *Client) String() string { return "client.Client(" + c.origin + ")" }
 
-// GoString returns what String does.
-func (c *Client) GoString() string { return c.String() }
+// Format writes what String returns, whatever the verb.
+func (c *Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
 // SecondFactorRequired is the error of Login for a user who has a second step: call SecondFactor with its SessionID and the
 // one-time password. Cloudreve gives it ten minutes.
@@ -167,7 +175,7 @@ func (c *Client) SecondFactor(ctx context.Context, sessionID, otp string) error 
 // storeTimeout is how long tokens that are there already may take to be stored, whatever became of the caller.
 const storeTimeout = 30 * time.Second
 
-func (c *Client) login(ctx context.Context, path string, credentials any) error {
+func (c *Client) login(ctx context.Context, path string, credentials map[string]string) error {
 	current, err := c.store.Load(ctx)
 	if err != nil {
 		return err // rather than log in and have nowhere to keep it
@@ -192,6 +200,11 @@ func (c *Client) login(ctx context.Context, path string, credentials any) error 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
+	done, err := c.myTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if err := c.store.Update(ctx, func(current *Login) (*Login, error) { return next, c.ours(current) }); err != nil {
 		return err
 	}
@@ -200,6 +213,16 @@ func (c *Client) login(ctx context.Context, path string, credentials any) error 
 	c.generation++
 	c.hold(next)
 	return nil
+}
+
+// myTurn waits until no other login or sign-out is under way: what they do to the store and here belongs together.
+func (c *Client) myTurn(ctx context.Context) (done func(), err error) {
+	select {
+	case c.turn <- struct{}{}:
+		return func() { <-c.turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // ours reports whether a stored login is for this site. Tokens for another must neither be sent here nor get lost.
@@ -214,7 +237,12 @@ func (c *Client) ours(l *Login) error {
 // keeps the login. That there is none, or that the site ended it before, is no error. Access tokens that were issued work
 // until they expire, as Cloudreve has it.
 func (c *Client) SignOut(ctx context.Context) error {
-	err := c.store.Update(ctx, func(current *Login) (*Login, error) {
+	done, err := c.myTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	err = c.store.Update(ctx, func(current *Login) (*Login, error) {
 		if err := c.ours(current); err != nil || current == nil || current.RefreshToken == "" {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,11 +26,14 @@ func (t Token) String() string {
 // Format writes what String returns, whatever the verb.
 func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }
 
+// MarshalJSON returns what String does, for loggers: a token does not get into a log by being part of something.
+func (t Token) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
+
 // LogValue returns what String does.
 func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
-// Login is what a Store keeps: a pair of tokens and where they come from. Its JSON has the tokens; it does not show them
-// when it is printed or logged.
+// Login is what a Store keeps: a pair of tokens and where they come from. It does not show them when it is printed, nor when
+// it is logged by itself; its JSON, for stores, has them.
 type Login struct {
 	// Site is the origin that the tokens are for, with its port: "https://cloud.example.com:443".
 	Site string `json:"site"`
@@ -83,6 +87,14 @@ type held struct {
 	again  time.Time // until when the site is not asked for another, though it rejects this one
 }
 
+// due reports whether a token is to be refreshed. One that was asked for in the future tells nothing about its age.
+func (h *held) due(now time.Time) bool { return !now.Before(h.dueAt) || now.Before(h.Obtained) }
+
+// usableFor reports whether a token is worth a try for someone whose last one was rejected.
+func (h *held) usableFor(rejected string, now time.Time) bool {
+	return h != nil && h.AccessToken != rejected && now.Before(h.usable)
+}
+
 // young reports whether a token is so new that another would be rejected as well.
 func (h *held) young(now time.Time) bool { return !now.Before(h.Obtained) && now.Before(h.again) }
 
@@ -117,9 +129,13 @@ func newHeld(l *Login) *held {
 	lifetime = max(lifetime, 0)
 	margin := min(max(leastMargin, lifetime/10), lifetime/2)
 	h.dueAt = h.usable.Add(-margin - rand.N(margin/8+1))
-	h.again = l.Obtained.Add(min(leastAge, lifetime/10))
+	tenth := lifetime / 10
+	if lifetime < time.Second { // whatever that is good for, the site is asked once in a second at the most
+		tenth = time.Second
+	}
+	h.again = l.Obtained.Add(min(leastAge, tenth))
 	// If this clock is ahead, a new token looks old.
-	if grace := l.Obtained.Add(lifetime / 10); h.dueAt.Before(grace) {
+	if grace := l.Obtained.Add(tenth); h.dueAt.Before(grace) {
 		h.dueAt = grace
 		if h.usable.Before(grace) {
 			h.usable = grace

@@ -31,7 +31,7 @@ var (
 	errNoLogin  = fmt.Errorf("%w: nobody is logged in", ErrLoginRequired)
 	errNoRenew  = fmt.Errorf("%w: the access token expired, and there is no refresh token", ErrLoginRequired)
 	errRefused  = fmt.Errorf("%w: the site refused to renew the login", ErrLoginRequired)
-	errPanicked = errors.New("client: the store panicked") // with what, may contain a token
+	errPanicked = errors.New("client: the store or the transport panicked") // with what, may contain a token
 )
 
 // flight is a refresh under way. There is never more than one.
@@ -73,19 +73,19 @@ func (c *Client) token(ctx context.Context, rejected string, force bool) (Token,
 	}
 	c.mu.Lock()
 	now, h := time.Now(), c.held
-	wanted := h != nil && h.AccessToken != rejected
-	usable := wanted && now.Before(h.usable)
-	if usable && now.Before(h.dueAt) || h != nil && !wanted && !force && h.young(now) {
+	usable := h.usableFor(rejected, now)
+	if usable && !h.due(now) || h != nil && h.AccessToken == rejected && !force && h.young(now) {
 		c.mu.Unlock()
 		return h.token, nil
 	}
 	f := c.flight
 	if f == nil {
-		err := c.required
-		if err == nil && now.Before(c.retryAt) {
+		var err error
+		switch {
+		case c.required != nil && (now.Before(c.checkAt) || now.Before(c.retryAt)):
+			err = c.required
+		case now.Before(c.retryAt):
 			err = c.err
-		} else if err != nil && !now.Before(c.checkAt) {
-			err = nil
 		}
 		if err != nil {
 			c.mu.Unlock()
@@ -98,25 +98,36 @@ func (c *Client) token(ctx context.Context, rejected string, force bool) (Token,
 	}
 	c.mu.Unlock()
 
-	var impatient <-chan struct{}
-	if usable {
-		impatient = f.patience.Done()
-	}
-	select {
-	case <-ctx.Done():
-		return Token{}, ctx.Err()
-	case <-f.done:
-	case <-impatient:
+	impatient := f.patience.Done()
+	for {
 		select {
-		case <-f.done: // which ends the patience as well
-		default:
-			return h.token, nil
+		case <-ctx.Done():
+			return Token{}, ctx.Err()
+		case <-impatient:
+			impatient = nil
+			select {
+			case <-f.done: // which ends the patience as well
+				continue
+			default:
+			}
+			if h := c.inUse(); h.usableFor(rejected, time.Now()) {
+				return h.token, nil
+			}
+		case <-f.done:
+			if f.err != nil && !errors.Is(f.err, ErrLoginRequired) {
+				if h := c.inUse(); h.usableFor(rejected, time.Now()) {
+					return h.token, nil
+				}
+			}
+			return f.token, f.err
 		}
 	}
-	if f.err != nil && usable && !errors.Is(f.err, ErrLoginRequired) && time.Now().Before(h.usable) {
-		return h.token, nil
-	}
-	return f.token, f.err
+}
+
+func (c *Client) inUse() *held {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held
 }
 
 // begin begins a flight. It is called with the lock held.
@@ -129,8 +140,10 @@ func (c *Client) begin(rejected string) *flight {
 	go func() {
 		defer cancel()
 		defer giveUp()
-		login, err := c.renew(ctx, rejected)
-		c.land(f, generation, login, err)
+		var login *Login
+		err := errPanicked // also of a store that ends this goroutine
+		defer func() { c.land(f, generation, login, err) }()
+		login, err = c.renew(ctx, rejected, generation)
 	}()
 	return f
 }
@@ -153,6 +166,9 @@ func (c *Client) land(f *flight, generation int, login *Login, err error) {
 		c.checkAt = time.Now().Add(checkInterval)
 	default:
 		c.fail(err)
+		if c.required != nil {
+			err = c.required
+		}
 	}
 	f.err = err
 	if c.held != nil && err == nil {
@@ -191,7 +207,7 @@ func (c *Client) fail(err error) {
 }
 
 // renew returns a login whose token is fresh: from the store, if another process was quicker, or from the site.
-func (c *Client) renew(ctx context.Context, rejected string) (login *Login, err error) {
+func (c *Client) renew(ctx context.Context, rejected string, generation int) (login *Login, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			login, err = nil, errPanicked
@@ -204,6 +220,11 @@ func (c *Client) renew(ctx context.Context, rejected string) (login *Login, err 
 	if fresh, err := c.fresh(current, rejected); fresh || err != nil {
 		return current, err
 	}
+	c.mu.Lock()
+	if c.held == nil && c.generation == generation { // so that it is used while it lasts, though it is due
+		c.held = newHeld(current)
+	}
+	c.mu.Unlock()
 	var refused error
 	err = c.store.Update(ctx, func(current *Login) (*Login, error) {
 		// Under the lock it is known who was first.
@@ -244,7 +265,7 @@ func (c *Client) fresh(l *Login, rejected string) (bool, error) {
 	}
 	h, now := newHeld(l), time.Now()
 	switch {
-	case l.AccessToken != rejected && now.Before(h.dueAt):
+	case l.AccessToken != rejected && !h.due(now):
 		return true, nil
 	case l.RefreshToken == "" && now.Before(h.usable):
 		return true, nil // as long as it lasts, rejected or not: there is no other
@@ -269,7 +290,7 @@ func (c *Client) refresh(ctx context.Context, current *Login) (*Login, error) {
 	latest := current
 	if u != nil && u.before.AccessToken == current.AccessToken && u.before.RefreshToken == current.RefreshToken {
 		latest = u.login
-		if time.Now().Before(newHeld(latest).dueAt) {
+		if !newHeld(latest).due(time.Now()) {
 			return latest, nil
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/authmw/authmw/internal/cloudreve"
 )
@@ -35,7 +37,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		closeBody(r)
 		return nil, errNoClient
 	}
-	if r.Header.Get("Authorization") != "" || !t.Client.isFor(r) {
+	if hasAuthorization(r) || !t.Client.isFor(r) {
 		return t.Client.base.RoundTrip(r)
 	}
 	token, err := t.Client.Token(r.Context())
@@ -63,7 +65,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return response, nil
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxEnvelope)) // so that the connection can be used again
+	if 0 <= response.ContentLength && response.ContentLength <= maxEnvelope {
+		_, _ = io.Copy(io.Discard, response.Body) // so that the connection can be used again
+	}
 	_ = response.Body.Close()
 	return t.send(r, body, newer)
 }
@@ -90,7 +94,7 @@ func (t *Transport) CloseIdleConnections() {
 // send sends r with a body and a token. The answer's Request is r: the one with the token is seen by nobody.
 func (t *Transport) send(r *http.Request, body io.ReadCloser, token Token) (*http.Response, error) {
 	sent := r.Clone(r.Context())
-	sent.Body = body
+	sent.Body, sent.Trailer = body, r.Trailer // whose values come while the body is read
 	if sent.Header == nil {
 		sent.Header = http.Header{}
 	}
@@ -105,11 +109,25 @@ func (t *Transport) send(r *http.Request, body io.ReadCloser, token Token) (*htt
 // isFor reports whether r may have the token: it goes to the site, and so did all that it was redirected by. Like
 // http.Client with a header of the caller's, a request that was once elsewhere is not trusted again.
 func (c *Client) isFor(r *http.Request) bool {
-	for r != nil && r.URL != nil && cloudreve.Origin(r.URL) == c.origin {
+	for r != nil && r.URL != nil && r.URL.Opaque == "" && cloudreve.Origin(r.URL) == c.origin {
+		// What a proxy goes by.
+		if r.Host != "" && cloudreve.Origin(&url.URL{Scheme: r.URL.Scheme, Host: r.Host}) != c.origin {
+			return false
+		}
 		if r.Response == nil {
 			return true
 		}
 		r = r.Response.Request
+	}
+	return false
+}
+
+// hasAuthorization reports whether r has credentials of the caller's, however its map spells the name.
+func hasAuthorization(r *http.Request) bool {
+	for name := range r.Header {
+		if strings.EqualFold(name, "Authorization") {
+			return true
+		}
 	}
 	return false
 }
@@ -122,7 +140,7 @@ const denial = `{"code":401`
 
 // rejected reports whether the site took r's sender for anonymous. It leaves the answer as it was.
 func rejected(response *http.Response) bool {
-	if response.StatusCode != http.StatusOK {
+	if response.StatusCode != http.StatusOK || response.Body == nil {
 		return response.StatusCode == http.StatusUnauthorized
 	}
 	mediaType, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/authmw/authmw"
@@ -55,7 +56,7 @@ const requestTimeout = 20 * time.Second
 
 // call sends a request without an access token, which Cloudreve would check first, and returns the answer's data. The error
 // is an *Error or a *SecondFactorRequired if the site answered no.
-func (c *Client) call(ctx context.Context, method, path string, body any) (json.RawMessage, error) {
+func (c *Client) call(ctx context.Context, method, path string, body map[string]string) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	answer, err := c.site.Do(ctx, method, path, "", body)
@@ -74,7 +75,11 @@ func (c *Client) call(ctx context.Context, method, path string, body any) (json.
 			return nil, second
 		}
 	}
-	return nil, &Error{*answer.Code, answer.Msg}
+	msg := answer.Msg
+	for _, sent := range body { // which a site may repeat
+		msg = strings.ReplaceAll(msg, sent, "[…]")
+	}
+	return nil, &Error{*answer.Code, msg}
 }
 
 // tokens is Cloudreve's token object. Its times are not read: the tokens have their own.

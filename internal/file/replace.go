@@ -41,6 +41,16 @@ func Replace(path string, content []byte) (err error) {
 	return syncFolder(path)
 }
 
+// Probe finds out whether there is room to replace the file at path by as many bytes, on the same terms as Replace.
+func Probe(path string, bytes int) error {
+	temporary := path + ".new"
+	err := os.WriteFile(temporary, make([]byte, bytes), 0o600)
+	if removed := os.Remove(temporary); err == nil {
+		err = removed
+	}
+	return err
+}
+
 // Remove removes the file at path, so that it is gone after a crash of the machine too.
 func Remove(path string) error {
 	if err := os.Remove(path); err != nil {
