@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -598,6 +599,113 @@ func TestStoreIsLeftAlone(t *testing.T) {
 	})
 }
 
+// TestDueLoginOfAnother has another process log in, and the site fail, before this one has seen a login.
+func TestDueLoginOfAnother(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		_, err := w.Token(t.Context())
+		require.ErrorIs(t, err, client.ErrLoginRequired)
+		require.NoError(t, w.another(t, w.store).Login(t.Context(), "admin@example.com", "Passw0rd!"))
+		time.Sleep(2 * time.Hour)
+		w.site.SetOutage(authmwtest.BadGateway)
+		for range 1000 {
+			_, err := w.Token(t.Context())
+			require.Error(t, err)
+			time.Sleep(time.Millisecond)
+		}
+		require.LessOrEqual(t, w.site.Count(refresh), 3)
+	})
+}
+
+// TestNewProcess shows that a token that is due, and that another process obtained, is used while it lasts.
+func TestNewProcess(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		first := w.login(t)
+		time.Sleep(55 * time.Minute)
+		w.site.SetOutage(authmwtest.BadGateway)
+		token, err := w.another(t, w.store).Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, first, token)
+		w.site.SetOutage(authmwtest.NoOutage)
+		w.site.SetLatency(15 * time.Second)
+		began := time.Now()
+		token, err = w.another(t, w.store).Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, first, token)
+		require.Equal(t, time.Second, time.Since(began))
+		time.Sleep(time.Minute) // for the refresh, which goes on
+	})
+}
+
+// late is a store whose Update returns a second after it took effect.
+type late struct{ client.Store }
+
+func (l late) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
+	defer time.Sleep(time.Second)
+	return l.Store.Update(ctx, change)
+}
+
+func TestLoginAndSignOutTakeTurns(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.Client = w.another(t, late{w.store})
+		go func() { _ = w.Login(t.Context(), "admin@example.com", "Passw0rd!") }()
+		time.Sleep(10 * time.Millisecond)
+		require.NoError(t, w.SignOut(t.Context()))
+		time.Sleep(time.Minute)
+		_, err := w.Token(t.Context())
+		require.ErrorIs(t, err, client.ErrLoginRequired)
+		w.login(t)
+		go func() { _ = w.SignOut(t.Context()) }()
+		time.Sleep(10 * time.Millisecond)
+		w.login(t)
+	})
+}
+
+// TestOddLifetimes has tokens that expire as they are issued, and a clock that was an hour ahead and is no longer.
+func TestOddLifetimes(t *testing.T) {
+	for _, lifetime := range []time.Duration{0, -time.Hour} {
+		in(t, func(t *testing.T, w *world) {
+			asked := 0
+			c, err := client.New(siteURL, w.store, client.WithTransport(round(func(r *http.Request) (*http.Response, error) {
+				asked++
+				token := authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0", NotBefore: time.Now(), ExpiresAt: time.Now().Add(lifetime)})
+				return response(r, 200, "application/json", `{"code":0,"data":{"access_token":"`+token+`","refresh_token":"r"}}`), nil
+			})))
+			require.NoError(t, err)
+			w.login(t)
+			time.Sleep(time.Hour)
+			for range 1000 {
+				_, _ = c.Token(t.Context())
+				time.Sleep(10 * time.Millisecond)
+			}
+			require.LessOrEqual(t, asked, 11)
+		})
+	}
+	in(t, func(t *testing.T, w *world) {
+		w.login(t)
+		login, err := w.store.Load(t.Context())
+		require.NoError(t, err)
+		ahead := *login
+		ahead.Obtained = ahead.Obtained.Add(5 * time.Hour)
+		put(t, w.store, &ahead)
+		time.Sleep(4 * time.Hour)
+		token, err := w.another(t, w.store).Token(t.Context())
+		require.NoError(t, err)
+		require.True(t, time.Now().Before(token.Expiry))
+	})
+}
+
+// TestSiteThatRepeats shows that what was sent is not in an error, though the site says it.
+func TestSiteThatRepeats(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		c, err := client.New(siteURL, w.store, client.WithTransport(round(func(r *http.Request) (*http.Response, error) {
+			return response(r, 200, "application/json", `{"code":40001,"msg":"cannot parse MyPassword"}`), nil
+		})))
+		require.NoError(t, err)
+		err = c.Login(t.Context(), "admin@example.com", "MyPassword")
+		require.ErrorContains(t, err, "cannot parse […]")
+	})
+}
+
 // TestClocks has the client's clock wrong, in both directions, and by more than a token lives.
 func TestClocks(t *testing.T) {
 	for _, skew := range []time.Duration{-26 * time.Hour, -30 * time.Second, 30 * time.Second, 50 * time.Minute, 26 * time.Hour} {
@@ -732,8 +840,11 @@ func TestNothingShowsATokens(t *testing.T) {
 		token := w.login(t)
 		login, err := w.store.Load(t.Context())
 		require.NoError(t, err)
+		encoded, err := json.Marshal(map[string]any{"token": token})
+		require.NoError(t, err)
+		require.NotContains(t, string(encoded), token.AccessToken)
 		for _, value := range []any{token, &token, *login, login, w.Client, w.store, client.NewFileStore("path")} {
-			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 				text := fmt.Sprintf(verb, value)
 				require.NotContains(t, text, token.AccessToken)
 				require.NotContains(t, text, login.RefreshToken)

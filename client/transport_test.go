@@ -119,6 +119,67 @@ func TestOwnAuthorization(t *testing.T) {
 	})
 }
 
+// TestOtherNames shows that neither another name for the site's server, nor for the header, gets past.
+func TestOtherNames(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.login(t)
+		var got http.Header
+		c, err := client.New(siteURL, w.store, client.WithTransport(round(func(r *http.Request) (*http.Response, error) {
+			got = r.Header
+			return response(r, 204, "", ""), nil
+		})))
+		require.NoError(t, err)
+		for name, change := range map[string]func(*http.Request){
+			"Host":           func(r *http.Request) { r.Host = "evil.example" },
+			"Opaque":         func(r *http.Request) { r.URL.Opaque = "//evil.example/x" },
+			"letter case":    func(r *http.Request) { r.Header["authorization"] = []string{"Basic x"} },
+			"no credentials": func(r *http.Request) { r.Header["Authorization"] = []string{""} },
+		} {
+			r, err := http.NewRequestWithContext(t.Context(), "GET", siteURL+"/x", nil)
+			require.NoError(t, err)
+			change(r)
+			_, err = (&client.Transport{Client: c}).RoundTrip(r)
+			require.NoError(t, err)
+			require.NotContains(t, got.Get("Authorization"), "Bearer", name)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), "GET", siteURL+"/x", nil)
+		require.NoError(t, err)
+		r.Host = "CLOUD.example.com:443"
+		r.Trailer = http.Header{"X-Sum": nil}
+		_, err = (&client.Transport{Client: c}).RoundTrip(r)
+		require.NoError(t, err)
+		require.Contains(t, got.Get("Authorization"), "Bearer")
+	})
+}
+
+// TestDenialThatHangs shows that the body of a first answer is not waited for.
+func TestDenialThatHangs(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.login(t)
+		time.Sleep(20 * time.Second)
+		requests := 0
+		reader, writer := io.Pipe()
+		defer func() { _ = writer.Close() }()
+		c, err := client.New(siteURL, w.store, client.WithTransport(round(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/refresh") {
+				return w.site.RoundTrip(r)
+			}
+			if requests++; requests > 1 {
+				return response(r, 204, "", ""), nil
+			}
+			answer := response(r, 401, "text/plain", "")
+			answer.Body, answer.ContentLength = reader, -1
+			return answer, nil
+		})))
+		require.NoError(t, err)
+		began := time.Now()
+		answer, err := (&http.Client{Transport: &client.Transport{Client: c}}).Get(siteURL + "/x")
+		require.NoError(t, err)
+		require.Equal(t, 204, answer.StatusCode)
+		require.Zero(t, time.Since(began))
+	})
+}
+
 // body is a request's, and counts.
 type body struct {
 	io.Reader
