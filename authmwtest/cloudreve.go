@@ -479,10 +479,12 @@ func (c *Cloudreve) RoundTrip(r *http.Request) (*http.Response, error) {
 	}()
 	select {
 	case o := <-done:
-		return o.response, o.err
+		if o.err == nil || r.Context().Err() == nil {
+			return o.response, o.err
+		}
 	case <-r.Context().Done():
-		return nil, context.Cause(r.Context())
 	}
+	return nil, context.Cause(r.Context())
 }
 
 // cloudreveData answers with data in Cloudreve's envelope.

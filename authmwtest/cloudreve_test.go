@@ -2,6 +2,7 @@ package authmwtest_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -206,7 +207,7 @@ func TestCloudreve(t *testing.T) {
 		require.Equal(t, time.Minute, time.Since(began))
 		httpClient.Timeout = time.Second
 		_, _, err = do("GET", "/user/me", "", "")
-		require.ErrorContains(t, err, "Client.Timeout exceeded")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
 		httpClient.Timeout = 0
 		site.SetLatency(0)
 
