@@ -52,7 +52,7 @@ const (
 	// the same answer, one that is unbanned does not wait.
 	refusedFor = 2 * time.Second
 
-	// timeout is what an answer may take, the wait for a turn included.
+	// timeout is what the wait for a turn may take, and then the answer.
 	timeout = 5 * time.Second
 
 	// maxRequests is how many requests are under way at a time, maxWaiting how many tokens there may be whose turn it is
@@ -262,7 +262,10 @@ func (s *Site) begin(k key, token, subject string, q question, now, expires time
 		asked := time.Now()
 		o := outcome{err: s.hopeless(ctx, tripped)}
 		if o.err == nil {
-			o = s.ask(ctx, token, subject, q)
+			// With a time of its own: that strangers made it wait is not the site's fault.
+			asking, cancel := context.WithTimeout(context.Background(), timeout)
+			o = s.ask(asking, token, subject, q)
+			cancel()
 		}
 		o.asked, o.expires = asked, expires
 		s.end(k, f, tripped, o)
@@ -334,7 +337,9 @@ func (s *Site) ask(ctx context.Context, token, subject string, q question) (o ou
 	}()
 	answer, err := s.site.Do(ctx, http.MethodGet, q.path, token, nil)
 	if err != nil {
-		return outcome{err: fmt.Errorf("introspect: %w", err), down: true}
+		// An answer that is not Cloudreve's may be to this token alone, such as a proxy's to a long one: whoever made that up
+		// must not have the others denied.
+		return outcome{err: fmt.Errorf("introspect: %w", err), down: !errors.As(err, new(*cloudreve.Other))}
 	}
 	no := func(sentinel error, reason string) outcome {
 		return outcome{err: fmt.Errorf("%w: %s", sentinel, reason), answered: true}
