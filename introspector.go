@@ -17,7 +17,7 @@ import (
 // tell, any other error, for which the request is denied with ErrUnavailable. The context is the request's.
 //
 // It is called from many goroutines at once, and anyone can send tokens that are in order: what it asks of others is to be
-// limited. It must not keep or log the token.
+// limited. It must not keep or log the token, nor keep or change the claims.
 type Introspector interface {
 	Introspect(ctx context.Context, token string, claims *Claims) error
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/internal/cloudreve"
 	"github.com/authmw/authmw/internal/uuid"
 	"github.com/authmw/authmw/issuer"
 	"github.com/authmw/authmw/session"
@@ -135,10 +136,9 @@ func NewCloudreve(tb testing.TB, config CloudreveConfig) *Cloudreve {
 		c.mu.Unlock()
 		sessions.ServeHTTP(w, r)
 	})
-	for _, route := range []string{"POST /token", "DELETE /token", "POST /token/2fa"} {
-		method, path, _ := strings.Cut(route, " ")
-		c.Handle(method+" /api/v4/session"+path, authmw.Optional, serveSessions)
-	}
+	c.Handle("POST /api/v4/session/token", authmw.Optional, serveSessions)
+	c.Handle("DELETE /api/v4/session/token", authmw.Optional, serveSessions)
+	c.Handle("POST /api/v4/session/token/2fa", authmw.Optional, serveSessions)
 	c.Handle("POST /api/v4/session/token/refresh", authmw.Optional, serveSessions, "offline_access")
 	c.Handle("GET /api/v4/session/oauth/userinfo", authmw.Required, http.HandlerFunc(c.serveUserinfo))
 	c.Handle("GET /api/v4/site/ping", authmw.Optional, cloudreveData("4.14.0"))
@@ -179,12 +179,12 @@ func (c *Cloudreve) Handle(pattern string, mode authmw.Mode, handler http.Handle
 		}
 		w.Header().Set("Cache-Control", "private, no-cache")
 		if claims == nil && mode == authmw.Required {
-			cloudreveDenial(w, r, 401, "Login required")
+			cloudreveDenial(w, r, cloudreve.CodeLoginRequired, "Login required")
 			return
 		}
 		for _, scope := range scopes {
 			if claims != nil && !claims.HasScope(scope) {
-				cloudreveDenial(w, r, 40089, "Insufficient scope: "+scope)
+				cloudreveDenial(w, r, cloudreve.CodeInsufficientScope, "Insufficient scope: "+scope)
 				return
 			}
 		}
@@ -200,18 +200,18 @@ func (c *Cloudreve) currentUser(r *http.Request) (claims *authmw.Claims, code in
 	claims, err := verifier.Check(r, authmw.Optional)
 	switch {
 	case errors.Is(err, authmw.ErrWrongTokenType):
-		return nil, 40020, "Invalid token type"
+		return nil, cloudreve.CodeCredentialInvalid, "Invalid token type"
 	case err != nil || claims == nil:
 		return nil, 0, ""
 	}
 	user := c.user(claims.Subject)
 	if strings.Trim(claims.Subject, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ1234567890") != "" {
-		return nil, 404, "User not found"
+		return nil, cloudreve.CodeNotFound, "User not found"
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if user == nil || c.banned[user.ID] {
-		return nil, 50001, "failed to get login user"
+		return nil, cloudreve.CodeDBError, "failed to get login user"
 	}
 	return claims, 0, ""
 }
@@ -257,7 +257,7 @@ func (c *Cloudreve) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 	}
 	own := claims.ClientID == ""
 	if !own && !granted["openid"] {
-		cloudreveDenial(w, r, 403, "openid scope required")
+		cloudreveDenial(w, r, cloudreve.CodeForbidden, "openid scope required")
 		return
 	}
 	user := c.user(claims.Subject)

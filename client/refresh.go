@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -19,9 +18,8 @@ const (
 	// patience is for how long callers with a token that is still good wait for a newer one.
 	patience = time.Second
 
-	// After a failure, the next refresh is from half of a time to all of it away, which doubles with each.
-	leastBackoff = time.Second
-	mostBackoff  = time.Minute
+	// mostBackoff is for how long the site is left alone after failures, at the most.
+	mostBackoff = time.Minute
 
 	// checkInterval is how often the store is looked at for a login by another process, while there is none.
 	checkInterval = time.Second
@@ -196,14 +194,8 @@ func (c *Client) lose(err error) {
 
 // fail takes note of a refresh that may succeed another time.
 func (c *Client) fail(err error) {
-	backoff := min(leastBackoff<<min(c.failures, 10), mostBackoff)
+	c.err, c.retryAt = err, time.Now().Add(cloudreve.Backoff(c.failures, mostBackoff, err))
 	c.failures++
-	backoff -= rand.N(backoff / 2)
-	var u *cloudreve.Unavailable
-	if errors.As(err, &u) {
-		backoff = max(backoff, min(u.RetryAfter, mostBackoff))
-	}
-	c.err, c.retryAt = err, time.Now().Add(backoff)
 }
 
 // renew returns a login whose token is fresh: from the store, if another process was quicker, or from the site.

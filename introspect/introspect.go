@@ -14,14 +14,14 @@
 // A token that is accepted is not asked about again for 30 seconds, one that is not for two; of requests with one token at
 // the same time one asks. So a hundred users cost the site a hundred small requests in half a minute, whatever they do.
 // What is no access token in good form and in time is denied before anyone is asked. Still, anyone can make up tokens that
-// are: no more than 32 requests are under way at a time, and others wait for their turn for a few seconds. Limit by address
+// are: no more than 32 requests are under way at a time, and others wait for their turn, for five seconds at the most. Limit by address
 // how often a client may fail, if strangers reach the server.
 //
 // # When the site is down
 //
 // Requests with a token that is not known are denied with authmw.ErrUnavailable, status 503; under Optional too, never
-// anonymous. After three failures in a row nobody asks any more but one request now and then, a second to half a minute
-// apart, until one is answered. What was accepted is accepted until its 30 seconds are over, and no longer.
+// anonymous. After three failures in a row nobody asks any more but one request now and then, half a second to half a
+// minute apart, until one is answered. What was accepted is accepted until its 30 seconds are over, and no longer.
 //
 // # How far to trust it
 //
@@ -34,7 +34,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -60,13 +59,13 @@ const (
 	maxRequests = 32
 	maxWaiting  = 4096
 
-	// maxCached is how many tokens are remembered, of those accepted and of those refused each. An entry takes 100 bytes.
+	// maxCached is how many tokens are remembered, of those accepted and of those refused each. An entry takes 100 to 250
+	// bytes.
 	maxCached = 20_000
 
 	// tripAfter failures in a row, nobody is let through but one now and then, which gets rarer with each failure.
-	tripAfter    = 3
-	leastBackoff = time.Second
-	mostBackoff  = 30 * time.Second
+	tripAfter   = 3
+	mostBackoff = 30 * time.Second
 )
 
 var (
@@ -316,13 +315,7 @@ func (s *Site) end(k key, f *flight, probe bool, o outcome) {
 	case o.down && (probe || s.failures < tripAfter): // of those that were under way together, not each counts
 		s.failures++
 		s.err = o.err
-		backoff := min(leastBackoff<<min(max(s.failures-tripAfter, 0), 10), mostBackoff)
-		backoff -= rand.N(backoff / 2)
-		var u *cloudreve.Unavailable
-		if errors.As(o.err, &u) {
-			backoff = max(backoff, min(u.RetryAfter, mostBackoff))
-		}
-		s.retryAt = time.Now().Add(backoff)
+		s.retryAt = time.Now().Add(cloudreve.Backoff(max(s.failures-tripAfter, 0), mostBackoff, o.err))
 	}
 	f.err = o.err
 	close(f.done)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -84,6 +85,18 @@ type Unavailable struct {
 
 func (u *Unavailable) Error() string {
 	return fmt.Sprintf("the site answers with status %d: it, or the proxy before it, is failing; see its log", u.Status)
+}
+
+// Backoff returns for how long a site is left alone after it failed with err, as it did n times before: from half of a time
+// to all of it, which is a second at first, doubles with each failure and ends at most; or, up to most, as long as it asks for.
+func Backoff(n int, most time.Duration, err error) time.Duration {
+	backoff := min(time.Second<<min(n, 10), most)
+	backoff -= rand.N(backoff / 2)
+	var u *Unavailable
+	if errors.As(err, &u) {
+		backoff = max(backoff, min(u.RetryAfter, most))
+	}
+	return backoff
 }
 
 // Other is the error for an answer that is not Cloudreve's.
