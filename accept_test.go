@@ -303,7 +303,7 @@ func TestWhatIsAccepted(t *testing.T) {
 		{"refresh token without sub", whole(`{"token_type":"refresh","exp":1795434589}`), authmw.ErrWrongTokenType, refuses, ""},
 
 		// JSON
-		{"empty object", whole(`{}`), authmw.ErrInvalidClaims, refuses, ""},
+		{"empty object", whole(`{}`), authmw.ErrWrongTokenType, refuses, ""},
 		{"byte order mark", whole("\ufeff" + usualPayload), authmw.ErrInvalidClaims, refuses, ""},
 		{"white space everywhere", whole(" { \"token_type\" : \"access\" ,\n\"sub\":\"wGH0\",\t\"exp\":1795434589 }"), nil, accepts, ""},
 		{"trailing comma", with(`1795430989}`, `1795430989,}`), authmw.ErrInvalidClaims, refuses, ""},
@@ -319,6 +319,14 @@ func TestWhatIsAccepted(t *testing.T) {
 		{"unknown names that differ by case", with(`"sub"`, `"x":1,"X":1,"sub"`), nil, accepts, ""},
 		{"unknown members of all types", with(`"sub"`, `"a":null,"b":true,"c":false,"d":-0.5e+7,"e":"\"\\\/\b\f\n\r\t\ud83d\ude00","f":{},"g":[],"sub"`), nil, accepts, ""},
 		{"unknown number beyond float64", with(`"sub"`, `"x":1e400,"sub"`), authmw.ErrInvalidClaims, accepts, whyNumber},
+		{"unknown number of 10^308", with(`"sub"`, `"x":1e308,"sub"`), authmw.ErrInvalidClaims, accepts, whyNumber},
+		{"unknown number below 10^308", with(`"sub"`, `"x":9.9e307,"sub"`), nil, accepts, ""},
+		{"100 members", with(`"sub"`, members(96)+`"sub"`), nil, accepts, ""},
+		{"101 members", with(`"sub"`, members(97)+`"sub"`), authmw.ErrInvalidClaims, accepts, whySize},
+		{"100 scopes", with(`"sub"`, `"scopes":[`+strings.Repeat(`"a",`, 99)+`"a"],"sub"`), nil, accepts, ""},
+		{"101 scopes", with(`"sub"`, `"scopes":[`+strings.Repeat(`"a",`, 100)+`"a"],"sub"`), authmw.ErrInvalidClaims, accepts, whySize},
+		{"101 scopes of a client", whole(strings.TrimSuffix(usualPayload, "}") + `,"scopes":[` + strings.Repeat(`"a",`, 100) + `"a"],"client_id":"c"}`),
+			authmw.ErrInvalidClaims, accepts, whySize},
 		{"unknown number next to nothing", with(`"sub"`, `"x":1e-400,"sub"`), nil, accepts, ""},
 		{"raw control character in a string", with(`"sub"`, "\"x\":\"\n\",\"sub\""), authmw.ErrInvalidClaims, refuses, ""},
 		{"unknown escape", with(`"sub"`, `"x":"\x","sub"`), authmw.ErrInvalidClaims, refuses, ""},
@@ -334,7 +342,7 @@ func TestWhatIsAccepted(t *testing.T) {
 		{"token_type missing", with(`"token_type":"access",`, ``), authmw.ErrWrongTokenType, refuses, ""},
 		{"token_type empty", with(`"access"`, `""`), authmw.ErrWrongTokenType, refuses, ""},
 		{"token_type in upper case", with(`"access"`, `"Access"`), authmw.ErrWrongTokenType, refuses, ""},
-		{"token_type null", with(`"access"`, `null`), authmw.ErrInvalidClaims, refuses, ""},
+		{"token_type null", with(`"access"`, `null`), authmw.ErrWrongTokenType, refuses, ""},
 		{"token_type number", with(`"access"`, `1`), authmw.ErrInvalidClaims, refuses, ""},
 
 		// sub
@@ -349,6 +357,8 @@ func TestWhatIsAccepted(t *testing.T) {
 		// exp and nbf: now is 1795430989
 		{"exp is now", with(exp, `"exp":1795430989`), authmw.ErrTokenExpired, refuses, ""},
 		{"exp within this second", with(exp, `"exp":1795430989.9`), authmw.ErrTokenExpired, refuses, ""},
+		{"exp that float64 rounds up to the next second", with(exp, `"exp":1795430989.9999999`), authmw.ErrTokenExpired, accepts,
+			"a fraction does not make a token live longer"},
 		{"exp in a second", with(exp, `"exp":1795430990`), nil, accepts, ""},
 		{"exp negative", with(exp, `"exp":-1`), authmw.ErrInvalidClaims, refuses, ""},
 		{"exp minus zero", with(exp, `"exp":-0`), authmw.ErrInvalidClaims, refuses, ""},
@@ -363,6 +373,8 @@ func TestWhatIsAccepted(t *testing.T) {
 		{"exp array", with(exp, `"exp":[1795434589]`), authmw.ErrInvalidClaims, refuses, ""},
 		{"nbf is now", with(nbf, `"nbf":1795430989.0`), nil, accepts, ""},
 		{"nbf within this second", with(nbf, `"nbf":1795430989.9`), authmw.ErrTokenNotYetValid, accepts, "now is before nbf (RFC 7519 section 4.1.5)"},
+		{"nbf that float64 rounds down to this second", with(nbf, `"nbf":1795430989.0000001`), authmw.ErrTokenNotYetValid, accepts, "now is before nbf (RFC 7519 section 4.1.5)"},
+		{"nbf that float64 rounds up to this second", with(nbf, `"nbf":1795430988.9999999`), nil, accepts, ""},
 		{"nbf with an exponent in upper case", with(nbf, `"nbf":1E3`), authmw.ErrInvalidClaims, accepts, whyNumber},
 		{"nbf null", with(nbf, `"nbf":null`), authmw.ErrInvalidClaims, accepts, whyNumber},
 		{"nbf negative", with(nbf, `"nbf":-1`), authmw.ErrInvalidClaims, accepts, whyNumber},
@@ -370,8 +382,15 @@ func TestWhatIsAccepted(t *testing.T) {
 		// The other claims that have a type
 		{"scopes without client_id", with(`"sub"`, `"scopes":["profile"],"sub"`), nil, accepts, ""},
 		{"scopes string", with(`"sub"`, `"scopes":"Files.Read","sub"`), authmw.ErrInvalidClaims, refuses, ""},
-		{"scopes null", with(`"sub"`, `"scopes":null,"sub"`), authmw.ErrInvalidClaims, accepts, "Cloudreve leaves out empty scopes, and null is no array"},
+		{"scopes null", with(`"sub"`, `"scopes":null,"sub"`), authmw.ErrInvalidClaims, accepts, "Cloudreve leaves out empty scopes, and null is not an array"},
 		{"scopes with a number", with(`"sub"`, `"scopes":["Files.Read",1],"sub"`), authmw.ErrInvalidClaims, refuses, ""},
+		{"scopes empty", with(`"sub"`, `"scopes":[],"sub"`), nil, accepts, ""},
+		{"client_id null", with(`"sub"`, `"client_id":null,"sub"`), authmw.ErrInvalidClaims, accepts, "null is not a string"},
+		{"aud null", with(`"sub"`, `"aud":null,"sub"`), authmw.ErrInvalidClaims, accepts, "null is not a string or an array"},
+		{"root_token_id null", with(`"sub"`, `"root_token_id":null,"sub"`), authmw.ErrInvalidClaims, accepts, "null is not a string"},
+		{"root_token_id that is no UUID", with(`"sub"`, `"root_token_id":"zzz","sub"`), nil, refuses, "an access token has no use for it"},
+		{"state_hash that is not base64", with(`"sub"`, `"state_hash":"?","sub"`), nil, refuses, "an access token has no use for it"},
+		{"iat negative", with(`"sub"`, `"iat":-1,"sub"`), authmw.ErrInvalidClaims, accepts, whyNumber},
 		{"client_id number", with(`"sub"`, `"client_id":1,"sub"`), authmw.ErrInvalidClaims, refuses, ""},
 		{"client_id empty", with(`"sub"`, `"client_id":"","sub"`), nil, accepts, ""},
 		{"aud string", with(`"sub"`, `"aud":"x","sub"`), nil, accepts, ""},
@@ -428,4 +447,13 @@ func inSegment(token, char string) string {
 func signedWithLineBreaks() string {
 	payload := encode(usualPayload)
 	return signSegments(sha256.New, testSecret, encode(usualHeader)+"."+payload[:20]+"\r\n"+payload[20:])
+}
+
+// members returns n members with a comma after each.
+func members(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `"m%d":0,`, i)
+	}
+	return b.String()
 }

@@ -93,7 +93,11 @@ func TestErrorDetail(t *testing.T) {
 		{"duplicate", `"sub"`, `"exp":1,"sub"`, "authmw: invalid_claims: exp: member given twice"},
 		{"unknown member is not named", `"sub"`, `"hello":1,"hello":1,"sub"`, "authmw: invalid_claims: member given twice"},
 		{"syntax", `"sub"`, `x`, "authmw: invalid_claims: not one JSON object"},
-		{"type", `"access"`, `"refresh"`, "authmw: wrong_token_type: token_type: not the type asked for"},
+		{"type", `"access"`, `"refresh"`, `authmw: wrong_token_type: token_type is "refresh"; it must be "access"`},
+		{"no type, as in most other tokens", `"token_type":"access",`, ``, `authmw: wrong_token_type: there is no token_type; it must be "access"`},
+		{"another type", `"access"`, `"<b>id</b>"`, `authmw: wrong_token_type: token_type: not the right type; it must be "access"`},
+		{"no exp", `"exp":1795434589,`, ``, "authmw: invalid_claims: there is no exp"},
+		{"no sub", `"wGH0"`, `""`, "authmw: invalid_claims: there is no sub"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			_, err := v.Verify(t.Context(), sign(usualHeader, payload(t, row.old, row.new)))
@@ -101,7 +105,9 @@ func TestErrorDetail(t *testing.T) {
 		})
 	}
 	_, err := v.Verify(t.Context(), sign(`{"alg":"none"}`, usualPayload))
-	require.EqualError(t, err, "authmw: malformed_token: alg: not HS256")
+	require.EqualError(t, err, "authmw: malformed_token: alg is none; only HS256 is accepted")
+	_, err = v.Verify(t.Context(), sign(`{"alg":"<b>RS256</b>"}`, usualPayload))
+	require.EqualError(t, err, "authmw: malformed_token: alg: unknown; only HS256 is accepted")
 	_, err = v.Verify(t.Context(), sign(`{"alg":"HS256","x":`, usualPayload))
 	require.EqualError(t, err, "authmw: malformed_token: not one JSON object")
 	_, err = v.Verify(t.Context(), "")

@@ -1,6 +1,7 @@
 package authmw_test
 
 import (
+	"context"
 	"net/http"
 	"runtime"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/internal/hostile"
 )
 
 // TestHostileInputAllocatesLittle sends what costs naive parsers memory in proportion, or worse. A denied request may
@@ -59,6 +61,29 @@ func TestHostileInputAllocatesLittle(t *testing.T) {
 			claims, err := v.Check(r, authmw.Required)
 			requireOutcome(t, row.want, claims, err)
 			require.Less(t, bytesPerRun(func() { _, _ = v.Check(r, authmw.Required) }), uint64(limit))
+		})
+	}
+}
+
+// TestHostilePayloadsAllocateLittle has payloads that are expensive to read. Anyone can have them read by a Validator with
+// an introspector, which has no key to refuse them by; with a key, they have to be signed.
+func TestHostilePayloadsAllocateLittle(t *testing.T) {
+	const limit = 32 << 10
+	introspected, err := authmw.NewFromIntrospector(introspectorFunc(func(context.Context, string, *authmw.Claims) error {
+		return authmw.ErrInvalidSignature
+	}))
+	require.NoError(t, err)
+	size := (8192 - len(encode(usualHeader)) - 45) / 4 * 3
+	for _, hostile := range hostile.Payloads(size) {
+		t.Run(hostile.Name, func(t *testing.T) {
+			header := "Bearer " + sign(usualHeader, hostile.JSON)
+			require.Greater(t, len(header), 8000)
+			for name, v := range map[string]*authmw.Validator{"key": newValidator(t), "introspector": introspected} {
+				_, err := v.Check(newRequest(header), authmw.Required, "Admin.Write")
+				require.NotErrorIs(t, err, authmw.ErrMalformedToken, "it is read: %v", err)
+				r := newRequest(header)
+				require.LessOrEqual(t, bytesPerRun(func() { _, _ = v.Check(r, authmw.Required, "Admin.Write") }), uint64(limit), name)
+			}
 		})
 	}
 }

@@ -11,9 +11,9 @@ import (
 type Claims struct {
 	TokenType string
 	Subject   string
-	ExpiresAt time.Time // zero if absent
-	NotBefore time.Time // zero if absent
-	Scopes    []string
+	ExpiresAt time.Time // in whole seconds, zero if absent
+	NotBefore time.Time // in whole seconds, zero if absent
+	Scopes    []string  // nil if absent, not nil if empty
 	ClientID  string
 	Segment   string // all of them, as they stand in the token: in base64url
 }
@@ -82,18 +82,24 @@ func claimByName(name string) int {
 	return claimUnknown
 }
 
+// maxMembers is how many members the payload may have, including those of nested objects.
+const maxMembers = 100
+
 // ParseClaims fills claims from the JSON object payload. It checks form and types, and that no member occurs twice
-// (RFC 7519 section 4: "The Claim Names within a JWT Claims Set MUST be unique"), but none of the values. Strings are
-// slices of payload unless it wrote them with escapes. Segment is left empty.
+// (RFC 7519 section 4: "The Claim Names within a JWT Claims Set MUST be unique"), but none of the values. A null
+// token_type or sub counts as absent. Strings are slices of payload unless they have escapes. Segment is left empty.
 func ParseClaims(payload string, claims *Claims) error {
+	s := scanner{json: payload, maxMembers: maxMembers}
+	return s.claims(claims)
+}
+
+func (s *scanner) claims(claims *Claims) error {
 	*claims = Claims{}
-	if !utf8.ValidString(payload) {
+	if !utf8.ValidString(s.json) {
 		return &Error{Kind: Claim, Reason: reasonUTF8}
 	}
 	var (
-		s     = scanner{json: payload}
 		seen  uint // a bit for each known claim
-		other nameSet
 		claim = claimUnknown
 	)
 	for name, ok := s.firstMember(); ok; name, ok = s.nextMember() {
@@ -107,32 +113,34 @@ func ParseClaims(payload string, claims *Claims) error {
 		}
 		switch claim {
 		case claimTokenType:
-			claims.TokenType = s.text()
+			claims.TokenType = s.textOrNull()
 		case claimSubject:
-			claims.Subject = s.text()
+			claims.Subject = s.textOrNull()
 		case claimExpiresAt:
-			claims.ExpiresAt = s.date()
+			// RFC 7519 section 4.1.4: "on or after which the JWT MUST NOT be accepted". Rounding down never accepts longer.
+			claims.ExpiresAt = s.date(false)
 		case claimNotBefore:
-			claims.NotBefore = s.date()
+			// Golang-jwt converts nbf to float64, which may round a fraction up to the next second. Rounding up always is
+			// never earlier.
+			claims.NotBefore = s.date(true)
 		case claimScopes:
 			claims.Scopes = s.texts()
 		case claimClientID:
 			claims.ClientID = s.text()
 		case claimStateHash, claimRootTokenID, claimIssuer, claimID:
-			s.text()
+			s.skipText()
 		case claimIssuedAt:
-			s.date()
+			s.date(false)
 		case claimAudience:
 			// RFC 7519 section 4.1.3: an array of strings or, for a single audience, a string.
 			if s.peek() == '"' {
-				s.string()
+				s.skipText()
 			} else {
-				s.texts()
+				s.skipTexts()
 			}
 		default:
-			if !other.add(name) {
-				s.fail(reasonDuplicate)
-			} else if foldsTo(name, claimNames) {
+			s.unique(name, 0)
+			if foldsTo(name, claimNames) {
 				s.fail(reasonFolded)
 			}
 			s.skip()
@@ -153,40 +161,51 @@ func ParseClaims(payload string, claims *Claims) error {
 	return nil
 }
 
-// Check holds the values against what is expected, in the order in which Cloudreve does: an expired refresh token is
-// expired, one that is still good is of the wrong type.
+// Check compares the values with what is expected, in the order in which Cloudreve does: an expired refresh token is
+// expired, one that is still valid is of the wrong type.
 func (c *Claims) Check(expect Expect) error {
-	if c.ExpiresAt.IsZero() {
-		return &Error{Kind: Claim, Member: "exp", Reason: reasonMissing}
-	}
 	now := expect.Now()
 	early, late := now, now
 	if expect.Leeway != 0 || expect.Early != 0 {
 		early, late = now.Add(expect.Leeway+expect.Early), now.Add(-expect.Leeway)
 	}
-	// RFC 7519 section 4.1.4: "the current date/time MUST be before the expiration date/time". A fraction of a second is
-	// cut off, as Cloudreve and golang-jwt do, rather than granted.
-	if exp := c.ExpiresAt.Unix(); late.Unix() >= exp {
-		return &Error{Kind: Expired, Member: "exp", By: now.Sub(time.Unix(exp, 0)).Round(time.Millisecond)}
+	// RFC 7519 section 4.1.4: "the current date/time MUST be before the expiration date/time".
+	if !c.ExpiresAt.IsZero() && !late.Before(c.ExpiresAt) {
+		return &Error{Kind: Expired, Member: "exp", By: now.Sub(c.ExpiresAt).Round(time.Millisecond)}
 	}
 	// RFC 7519 section 4.1.5: "the current date/time MUST be after or equal to the not-before date/time".
 	if early.Before(c.NotBefore) {
 		return &Error{Kind: NotYetValid, Member: "nbf", By: c.NotBefore.Sub(now).Round(time.Millisecond)}
 	}
 	if c.TokenType != expect.TokenType {
-		return &Error{Kind: WrongType, Member: "token_type", Reason: reasonTokenType}
+		err := &Error{Kind: WrongType, Member: "token_type", Reason: reasonTokenType, Want: wantedType[expect.TokenType]}
+		if c.TokenType == "" {
+			err.Reason = reasonMissing
+		} else {
+			err.Found = knownType[c.TokenType]
+		}
+		return err
+	}
+	if c.ExpiresAt.IsZero() {
+		return &Error{Kind: Claim, Member: "exp", Reason: reasonMissing}
 	}
 	if reason := CheckSubject(c.Subject); reason != "" {
-		return &Error{Kind: Claim, Member: "sub", Reason: reason}
+		return &Error{Kind: Subject, Member: "sub", Reason: reason}
 	}
 	return nil
 }
+
+// Texts about the values of token_type, for errors.
+var (
+	knownType  = map[string]string{"access": `"access"`, "refresh": `"refresh"`}
+	wantedType = map[string]string{"access": `it must be "access"`, "refresh": `it must be "refresh"`}
+)
 
 // CheckSubject returns what is wrong with a subject, or "".
 func CheckSubject(subject string) (reason string) {
 	switch {
 	case subject == "":
-		return reasonEmpty
+		return reasonMissing
 	case len(subject) > 255:
 		return reasonLong
 	case strings.ContainsFunc(subject, unicode.IsControl):

@@ -8,34 +8,46 @@ import (
 // Kind says what a refused token failed at.
 type Kind int
 
-// The kinds, in the order in which a token is checked. From Expired on the MAC was right.
+// The kinds, in the order in which a token is checked. From Claim on, the MAC was right.
 const (
-	Malformed Kind = iota + 1
-	Signature
-	Claim
-	Expired
-	NotYetValid
-	WrongType
+	Malformed   Kind = iota + 1
+	Signature        // made with no current key
+	Claim            // the payload's form, a claim's type, or exp is missing
+	Expired          // the time is exp or later
+	NotYetValid      // the time is before nbf
+	WrongType        // token_type
+	Subject          // sub is a string, but cannot be a subject
 )
 
-// Error is why a token was refused. It never holds a part of the token: Reason and Member are constants of this package.
+// Error is the reason why a token was refused. It never holds a part of the token: its strings are
+// constants.
 type Error struct {
 	Kind   Kind
-	Member string        // the header parameter or claim at fault, if it is one that this package knows
+	Member string        // the header parameter or claim at fault, if this package knows it
 	Reason string        // a fixed phrase
-	By     time.Duration // for Expired and NotYetValid: by how much the clock misses
+	Found  string        // the value of Member, if it is on a list of known ones
+	Want   string        // a fixed phrase: the value that Member must have
+	By     time.Duration // for Expired and NotYetValid: how far the clock is past exp or before nbf
 }
 
 func (e *Error) Error() string {
+	text := e.Reason
 	switch {
 	case e.Kind == Expired:
 		return fmt.Sprintf("expired %v ago", readable(e.By))
 	case e.Kind == NotYetValid:
 		return fmt.Sprintf("valid in %v", readable(e.By))
+	case e.Reason == reasonMissing:
+		text = "there is no " + e.Member
+	case e.Found != "":
+		text = e.Member + " is " + e.Found
 	case e.Member != "":
-		return e.Member + ": " + e.Reason
+		text = e.Member + ": " + e.Reason
 	}
-	return e.Reason
+	if e.Want != "" {
+		text += "; " + e.Want
+	}
+	return text
 }
 
 // readable leaves out the fraction of what is longer than a moment.
@@ -55,17 +67,18 @@ const (
 	reasonBase64       = "not base64url without padding"
 	reasonSignature    = "made with no current key"
 
-	reasonAlgorithm   = "not HS256"
+	reasonAlgorithm   = "unknown"
 	reasonHeaderType  = "not JWT"
 	reasonUnsupported = "not supported"
 
 	reasonSyntax    = "not one JSON object"
 	reasonUTF8      = "not UTF-8"
 	reasonDepth     = "nested deeper than 16"
-	reasonMembers   = "more than 16 members in the header"
+	reasonMembers   = "too many members (at most 16 in a header, 100 in a payload)"
+	reasonScopes    = "more than 100 scopes"
 	reasonDuplicate = "member given twice"
 	reasonFolded    = "member name in other letter case"
-	reasonRange     = "number beyond float64"
+	reasonRange     = "number of 10^308 or more"
 
 	reasonNotString  = "not a string"
 	reasonNotStrings = "not an array of strings"
@@ -75,8 +88,7 @@ const (
 	reasonFar        = "past the year 9999"
 
 	reasonMissing   = "missing"
-	reasonEmpty     = "empty"
 	reasonLong      = "longer than 255 bytes"
 	reasonControl   = "holds a control character"
-	reasonTokenType = "not the type asked for"
+	reasonTokenType = "not the right type"
 )

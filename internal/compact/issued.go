@@ -32,8 +32,11 @@ func parseIssued(payload []byte, claims *Claims) bool {
 	claims.Subject = text[from:to]
 	if p.optional(`,"scopes":["`) {
 		list, _, _ := strings.Cut(text[p.pos:], "]")
-		claims.Scopes = make([]string, 0, 1+strings.Count(list, `","`))
+		claims.Scopes = make([]string, 0, min(1+strings.Count(list, `","`), MaxScopes))
 		for more := true; more; more = p.optional(`,"`) {
+			if len(claims.Scopes) == MaxScopes {
+				return false
+			}
 			from, to := p.string()
 			claims.Scopes = append(claims.Scopes, text[from:to])
 		}

@@ -1,7 +1,7 @@
 package compact
 
 import (
-	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -9,20 +9,30 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep objects and arrays may nest, the outermost included.
-const maxDepth = 16
+// Limits on one JSON object. They bound the work on input from unauthenticated senders.
+const (
+	maxDepth = 16 // levels of objects and arrays, including the outermost
+
+	// MaxScopes is the largest number of elements in scopes, the only array whose elements are kept.
+	MaxScopes = 100
+)
 
 // scanner reads one JSON object (RFC 8259) from left to right. It accepts less than encoding/json does: nothing in it
 // folds letter case, replaces bad UTF-8 or lets a second member of the same name win.
 //
-// The first thing that is wrong is kept in reason and ends the input, so that every later read fails too and callers
-// need to look at reason only where they stop.
+// The first error is kept in reason and ends the input. Every later read then fails too, so callers
+// need to check reason only where they stop.
+//
+// Reading is linear in the length of the input, except for comparing the names of members. The
+// limit on members bounds that.
 type scanner struct {
 	json       string
 	pos        int
 	depth      int
-	members    int // read so far, at every depth
-	maxMembers int // 0: no limit
+	names      []string // of the members of all open objects, see unique
+	members    int      // read so far, at every depth
+	maxMembers int
+	steps      int // values read and names compared so far; tests bound them
 	reason     string
 }
 
@@ -98,10 +108,22 @@ func (s *scanner) nextMember() (name string, ok bool) {
 func (s *scanner) name() (name string, ok bool) {
 	name = s.string()
 	s.expect(':')
-	if s.members++; s.maxMembers > 0 && s.members > s.maxMembers {
+	if s.members++; s.members > s.maxMembers {
 		s.fail(reasonMembers)
 	}
 	return name, s.reason == ""
+}
+
+// unique fails if name is among s.names[first:], the names of the members of one object, and
+// otherwise adds it to them. A nested object appends its own names and removes them at its end.
+func (s *scanner) unique(name string, first int) {
+	siblings := s.names[first:]
+	s.steps += len(siblings)
+	if slices.Contains(siblings, name) {
+		s.fail(reasonDuplicate)
+		return
+	}
+	s.names = append(s.names, name)
 }
 
 // firstElement enters an array and reports whether it has an element.
@@ -126,86 +148,95 @@ func (s *scanner) nextElement() bool {
 
 // string reads a string. Without escapes it is a slice of the input.
 func (s *scanner) string() string {
-	if !s.take('"') {
-		s.fail(reasonSyntax)
-		return ""
+	raw, escaped := s.rawString()
+	if !escaped {
+		return raw
 	}
-	for i := s.pos; i < len(s.json); i++ {
-		switch c := s.json[i]; {
-		case c == '"':
-			value := s.json[s.pos:i]
-			s.pos = i + 1
-			return value
-		case c == '\\':
-			return s.escapedString(i)
-		case c < ' ':
-			s.fail(reasonSyntax)
-			return ""
-		}
-	}
-	s.fail(reasonSyntax)
-	return ""
-}
-
-// escapedString reads a string whose first escape is at i.
-func (s *scanner) escapedString(i int) string {
-	value := append([]byte(nil), s.json[s.pos:i]...) // which grows with the string, not with all that is left
-	for i < len(s.json) {
-		c := s.json[i]
-		i++
-		switch {
-		case c == '"':
-			s.pos = i
-			return string(value)
-		case c < ' ':
-			s.fail(reasonSyntax)
-			return ""
-		case c != '\\':
-			value = append(value, c)
+	var b strings.Builder
+	b.Grow(len(raw)) // escapes are longer than what they stand for
+	for i := 0; i < len(raw); {
+		if raw[i] != '\\' {
+			b.WriteByte(raw[i])
+			i++
 			continue
 		}
-		if i == len(s.json) {
-			break
-		}
-		c = s.json[i]
-		i++
-		switch c {
-		case '"', '\\', '/':
-			value = append(value, c)
-		case 'b':
-			value = append(value, '\b')
-		case 'f':
-			value = append(value, '\f')
-		case 'n':
-			value = append(value, '\n')
-		case 'r':
-			value = append(value, '\r')
-		case 't':
-			value = append(value, '\t')
-		case 'u':
-			r, ok := hex4(s.json[i:])
-			if !ok {
-				s.fail(reasonSyntax)
-				return ""
+		r, size, _ := unescape(raw[i:])
+		b.WriteRune(r)
+		i += size
+	}
+	return b.String()
+}
+
+// rawString reads a string and returns it as written, without the quotation marks. It checks
+// escapes but does not decode them, so that skipping a string allocates nothing.
+func (s *scanner) rawString() (raw string, escaped bool) {
+	if !s.take('"') {
+		s.fail(reasonSyntax)
+		return "", false
+	}
+	s.steps++
+	for i := s.pos; i < len(s.json); {
+		switch c := s.json[i]; {
+		case c == '"':
+			raw = s.json[s.pos:i]
+			s.pos = i + 1
+			return raw, escaped
+		case c == '\\':
+			_, size, reason := unescape(s.json[i:])
+			if reason != "" {
+				s.fail(reason)
+				return "", false
 			}
-			i += 4
-			if utf16.IsSurrogate(r) {
-				// A lone surrogate has no UTF-8: decoders that replace it make two subjects one.
-				low, ok := hex4(strings.TrimPrefix(s.json[i:], `\u`))
-				if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError || !strings.HasPrefix(s.json[i:], `\u`) {
-					s.fail(reasonUTF8)
-					return ""
-				}
-				i += 6
-			}
-			value = utf8.AppendRune(value, r)
-		default:
+			escaped = true
+			i += size
+		case c < ' ':
 			s.fail(reasonSyntax)
-			return ""
+			return "", false
+		default:
+			i++
 		}
 	}
 	s.fail(reasonSyntax)
-	return ""
+	return "", false
+}
+
+// unescape returns the character that the escape at the start of text stands for and the length of
+// the escape, or the reason why it is not valid.
+func unescape(text string) (r rune, size int, reason string) {
+	if len(text) < 2 {
+		return 0, 0, reasonSyntax
+	}
+	switch c := text[1]; c {
+	case '"', '\\', '/':
+		return rune(c), 2, ""
+	case 'b':
+		return '\b', 2, ""
+	case 'f':
+		return '\f', 2, ""
+	case 'n':
+		return '\n', 2, ""
+	case 'r':
+		return '\r', 2, ""
+	case 't':
+		return '\t', 2, ""
+	case 'u':
+		r, ok := hex4(text[2:])
+		if !ok {
+			return 0, 0, reasonSyntax
+		}
+		if !utf16.IsSurrogate(r) {
+			return r, 6, ""
+		}
+		// A lone surrogate has no UTF-8. Decoders that replace it read two subjects as one.
+		low, found := strings.CutPrefix(text[6:], `\u`)
+		if second, ok := hex4(low); found && ok {
+			if r = utf16.DecodeRune(r, second); r != utf8.RuneError {
+				return r, 12, ""
+			}
+		}
+		return 0, 0, reasonUTF8
+	}
+	return 0, 0, reasonSyntax
 }
 
 // hex4 reads the four hexadecimal digits that s begins with.
@@ -238,16 +269,38 @@ func (s *scanner) text() string {
 	return s.string()
 }
 
-// texts reads a value that must be an array of strings.
+// textOrNull reads a string, or null as the empty string, as encoding/json does.
+func (s *scanner) textOrNull() string {
+	if s.peek() == 'n' {
+		s.literal("null")
+		return ""
+	}
+	return s.text()
+}
+
+// skipText checks that a value is a string.
+func (s *scanner) skipText() {
+	if s.peek() != '"' {
+		s.fail(reasonNotString)
+		return
+	}
+	s.rawString()
+}
+
+// texts reads a value that must be an array of at most MaxScopes strings. An empty array is not nil.
 func (s *scanner) texts() []string {
 	if s.peek() != '[' {
 		s.fail(reasonNotStrings)
 		return nil
 	}
-	var values []string
+	values := []string{}
 	for more := s.firstElement(); more; more = s.nextElement() {
 		if s.peek() != '"' {
 			s.fail(reasonNotStrings)
+			return nil
+		}
+		if len(values) == MaxScopes {
+			s.fail(reasonScopes)
 			return nil
 		}
 		values = append(values, s.string())
@@ -255,27 +308,78 @@ func (s *scanner) texts() []string {
 	return values
 }
 
-// number reads a number and returns it as it was written.
-func (s *scanner) number() string {
+// skipTexts checks that a value is an array of strings.
+func (s *scanner) skipTexts() {
+	if s.peek() != '[' {
+		s.fail(reasonNotStrings)
+		return
+	}
+	for more := s.firstElement(); more; more = s.nextElement() {
+		if s.peek() != '"' {
+			s.fail(reasonNotStrings)
+			return
+		}
+		s.rawString()
+	}
+}
+
+// number is a number as written. Its parts are decimal digits; exponent may have a sign.
+type number struct {
+	negative                  bool
+	whole, fraction, exponent string // fraction and exponent are empty if absent
+}
+
+// number reads a number. On failure its parts are empty.
+func (s *scanner) number() (n number) {
 	s.peek()
-	start := s.pos
-	s.accept('-')
-	if !s.accept('0') && s.digits() == 0 {
+	s.steps++
+	n.negative = s.accept('-')
+	if s.accept('0') {
+		n.whole = "0"
+	} else if n.whole = s.digits(); n.whole == "" {
 		s.fail(reasonSyntax)
-		return ""
+		return number{}
 	}
-	if s.accept('.') && s.digits() == 0 {
-		s.fail(reasonSyntax)
-		return ""
-	}
-	if s.accept('e') || s.accept('E') {
-		_ = s.accept('+') || s.accept('-')
-		if s.digits() == 0 {
+	if s.accept('.') {
+		if n.fraction = s.digits(); n.fraction == "" {
 			s.fail(reasonSyntax)
-			return ""
+			return number{}
 		}
 	}
-	return s.json[start:s.pos]
+	if s.accept('e') || s.accept('E') {
+		start := s.pos
+		_ = s.accept('+') || s.accept('-')
+		if s.digits() == "" {
+			s.fail(reasonSyntax)
+			return number{}
+		}
+		n.exponent = s.json[start:s.pos]
+	}
+	return n
+}
+
+// huge reports whether the magnitude of n is 10^308 or more. Numbers below that fit into a float64.
+// It is decided by the digits, since converting a number can cost many times what reading it does.
+func (n number) huge() bool {
+	// The power of ten of the first digit that is not zero, before the exponent is applied.
+	var power int
+	if n.whole != "0" {
+		power = len(n.whole) - 1
+	} else {
+		significant := strings.TrimLeft(n.fraction, "0")
+		if significant == "" {
+			return false
+		}
+		power = len(significant) - len(n.fraction) - 1
+	}
+	exponent := 0
+	for _, c := range []byte(strings.TrimLeft(n.exponent, "+-")) {
+		exponent = min(exponent*10+int(c-'0'), 1<<24) // more than any token has digits
+	}
+	if strings.HasPrefix(n.exponent, "-") {
+		exponent = -exponent
+	}
+	return power+exponent >= 308
 }
 
 func (s *scanner) accept(c byte) bool {
@@ -286,67 +390,66 @@ func (s *scanner) accept(c byte) bool {
 	return false
 }
 
-func (s *scanner) digits() (n int) {
+// digits reads decimal digits, of which there may be none.
+func (s *scanner) digits() string {
+	start := s.pos
 	for s.pos < len(s.json) && '0' <= s.json[s.pos] && s.json[s.pos] <= '9' {
 		s.pos++
-		n++
 	}
-	return n
+	return s.json[start:s.pos]
 }
 
-// lastSecond is the last one of the year 9999, and so the last that RFC 3339 can write.
+// lastSecond is the last second of the year 9999, the last that RFC 3339 can write.
 const lastSecond = 253402300799
 
-// date reads a NumericDate (RFC 7519 section 2) that all implementations read alike: from 1970 to the year 9999 and
-// without an exponent, which leaves float64 and int64 no room to overflow.
-func (s *scanner) date() time.Time {
+// date reads a NumericDate (RFC 7519 section 2) in whole seconds: a fraction is rounded up or down. It
+// accepts only numbers that all implementations can represent: from 1970 to the year 9999 and
+// without an exponent.
+func (s *scanner) date(roundUp bool) time.Time {
 	if c := s.peek(); c != '-' && (c < '0' || '9' < c) {
 		s.fail(reasonNotNumber)
 		return time.Time{}
 	}
-	number := s.number()
+	n := s.number()
 	if s.reason != "" {
 		return time.Time{}
 	}
-	if number[0] == '-' {
-		s.fail(reasonNegative)
-		return time.Time{}
+	// 18 digits fit into an int64, and are enough to be past the year 9999.
+	seconds, _ := strconv.ParseInt(n.whole[:min(len(n.whole), 18)], 10, 64)
+	if roundUp && strings.Trim(n.fraction, "0") != "" {
+		seconds++
 	}
-	if seconds, err := strconv.ParseInt(number, 10, 64); err == nil && seconds <= lastSecond {
+	switch {
+	case n.negative:
+		s.fail(reasonNegative)
+	case n.exponent != "":
+		s.fail(reasonExponent)
+	case seconds > lastSecond:
+		s.fail(reasonFar)
+	default:
 		return time.Unix(seconds, 0).UTC()
 	}
-	if strings.ContainsAny(number, "eE") {
-		s.fail(reasonExponent)
-		return time.Time{}
-	}
-	// A fraction goes through float64 as golang-jwt's does, so that both see the same instant. Integers that come here
-	// are too large.
-	f, _ := strconv.ParseFloat(number, 64)
-	if f >= lastSecond+1 {
-		s.fail(reasonFar)
-		return time.Time{}
-	}
-	whole, fraction := math.Modf(f)
-	return time.Unix(int64(whole), int64(fraction*1e9)).UTC()
+	return time.Time{}
 }
 
 // skip reads a value of any type.
 func (s *scanner) skip() {
 	switch s.peek() {
 	case '{':
-		var names nameSet
+		s.steps++
+		first := len(s.names)
 		for name, ok := s.firstMember(); ok; name, ok = s.nextMember() {
-			if !names.add(name) {
-				s.fail(reasonDuplicate)
-			}
+			s.unique(name, first)
 			s.skip()
 		}
+		s.names = s.names[:first]
 	case '[':
+		s.steps++
 		for more := s.firstElement(); more; more = s.nextElement() {
 			s.skip()
 		}
 	case '"':
-		s.string()
+		s.rawString()
 	case 't':
 		s.literal("true")
 	case 'f':
@@ -354,34 +457,20 @@ func (s *scanner) skip() {
 	case 'n':
 		s.literal("null")
 	default:
-		// RFC 8259 section 6: a number beyond float64 is read differently by different implementations, or not at all.
-		if _, err := strconv.ParseFloat(s.number(), 64); err != nil {
+		// RFC 8259 section 6: implementations differ in how they read a number beyond float64.
+		if s.number().huge() {
 			s.fail(reasonRange)
 		}
 	}
 }
 
 func (s *scanner) literal(word string) {
+	s.steps++
 	if !strings.HasPrefix(s.json[s.pos:], word) {
 		s.fail(reasonSyntax)
 		return
 	}
 	s.pos += len(word)
-}
-
-// nameSet holds the names of one object's members.
-type nameSet map[string]struct{}
-
-// add reports whether name is new.
-func (n *nameSet) add(name string) bool {
-	if *n == nil {
-		*n = make(nameSet)
-	}
-	if _, found := (*n)[name]; found {
-		return false
-	}
-	(*n)[name] = struct{}{}
-	return true
 }
 
 // foldsTo reports whether name differs from one of known, but only by letter case. Decoders that fold case, as

@@ -2,11 +2,14 @@ package compact
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/authmw/authmw/internal/hostile"
 )
 
 // TestJSON has what RFC 8259 allows and what it does not, as a member of a claims set.
@@ -72,6 +75,24 @@ func TestJSON(t *testing.T) {
 		{"underscore", `{"x":1_000}`, false},
 		{"infinity", `{"x":Infinity}`, false},
 		{"beyond float64", `{"x":1e400}`, false},
+		{"10^308", `{"x":1e308}`, false},
+		{"10^308 in other words", `{"x":0.01E+0310}`, false},
+		{"10^308 without an exponent", `{"x":-1` + strings.Repeat("0", 308) + `}`, false},
+		{"10^308 after a long fraction", `{"x":0.` + strings.Repeat("0", 999) + `1e1308}`, false},
+		{"just below 10^308", `{"x":[9.99e307,-9e307,99e306,0.09e309,1` + strings.Repeat("0", 307) + `]}`, true},
+		{"just below 10^308, after a long fraction", `{"x":0.` + strings.Repeat("0", 999) + `1e1307}`, true},
+		{"zero, whatever its exponent", `{"x":[0e999999999999999999999,0.000E+400,-0e400]}`, true},
+		{"next to nothing", `{"x":[1e-400,9e-99999999999999999999999,0.0001e-309]}`, true},
+		{"exponent that overflows", `{"x":1e99999999999999999999999}`, false},
+		{"100 members", object(100), true},
+		{"101 members", object(101), false},
+		{"101 members in nested objects", `{"x":[` + object(50) + `,` + object(50) + `]}`, false},
+		{"100 scopes", `{"scopes":[` + strings.Repeat(`"a",`, 99) + `"a"]}`, true},
+		{"101 scopes", `{"scopes":[` + strings.Repeat(`"a",`, 100) + `"a"]}`, false},
+		{"101 audiences", `{"aud":[` + strings.Repeat(`"a",`, 100) + `"a"]}`, true},
+		{"audience that is no string", `{"aud":["a",1]}`, false},
+		{"duplicate after a nested object", `{"x":{"y":1,"z":{"x":1}},"y":1,"x":1}`, false},
+		{"names of a nested object do not count outside", `{"x":{"y":1,"z":{"x":1,"y":2}},"y":1,"z":1}`, true},
 		{"literals", `{"x":[true,false,null]}`, true},
 		{"literal cut off", `{"x":tru}`, false},
 		{"literal in upper case", `{"x":True}`, false},
@@ -90,11 +111,80 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// object returns an object of n members.
+func object(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"m%d":0`, i)
+	}
+	return "{" + b.String()[1:] + "}"
+}
+
+// TestStepsAreLinear counts the work on payloads that are expensive to read.
+func TestStepsAreLinear(t *testing.T) {
+	for _, size := range []int{6 << 10, 768 << 10} {
+		for _, payload := range hostile.Payloads(size) {
+			t.Run(fmt.Sprint(payload.Name, " in ", size), func(t *testing.T) {
+				require.True(t, json.Valid([]byte(payload.JSON)))
+				require.Greater(t, len(payload.JSON), size-128)
+				require.LessOrEqual(t, len(payload.JSON), size)
+				s := scanner{json: payload.JSON, maxMembers: maxMembers}
+				_ = s.claims(new(Claims))
+				// A value takes two bytes at least, and each of 100 members is compared with those before it.
+				require.LessOrEqual(t, s.steps, size/2+maxMembers*maxMembers/2)
+				require.LessOrEqual(t, s.members, maxMembers+1)
+				require.LessOrEqual(t, len(s.names), maxMembers)
+			})
+		}
+	}
+}
+
 func TestStringsAreDecoded(t *testing.T) {
 	var claims Claims
 	require.NoError(t, ParseClaims(`{"sub":"a\"\\\/\b\f\n\r\t\u0041\u00e9\u20AC\ud83d\ude00z","scopes":["\u0061",""]}`, &claims))
 	require.Equal(t, "a\"\\/\b\f\n\r\tAé€😀z", claims.Subject)
 	require.Equal(t, []string{"a", ""}, claims.Scopes)
+}
+
+// TestFractions rounds exp down and nbf up, by the text and not by the nearest float64.
+func TestFractions(t *testing.T) {
+	for _, row := range []struct {
+		name, number string
+		exp, nbf     int64
+	}{
+		{"none", "1795430989", 1795430989, 1795430989},
+		{"zero", "1795430989.000", 1795430989, 1795430989},
+		{"a half", "1795430988.5", 1795430988, 1795430989},
+		{"nines", "1795430988.9999999", 1795430988, 1795430989},
+		{"more nines than a float64 has", "1795430988." + strings.Repeat("9", 300), 1795430988, 1795430989},
+		{"next to nothing", "1795430988." + strings.Repeat("0", 300) + "1", 1795430988, 1795430989},
+		{"before the first second", "0.5", 0, 1},
+		{"far away, where float64 has steps of 30 microseconds", "253402300798.99999", 253402300798, 253402300799},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var claims Claims
+			require.NoError(t, ParseClaims(`{"exp":`+row.number+`,"nbf":`+row.number+`}`, &claims))
+			require.Equal(t, row.exp, claims.ExpiresAt.Unix())
+			require.Zero(t, claims.ExpiresAt.Nanosecond())
+			require.Equal(t, row.nbf, claims.NotBefore.Unix())
+			require.Zero(t, claims.NotBefore.Nanosecond())
+		})
+	}
+	var claims Claims
+	require.EqualError(t, ParseClaims(`{"nbf":253402300799.5}`, &claims), "nbf: "+reasonFar)
+	require.EqualError(t, ParseClaims(`{"exp":253402300800.5}`, &claims), "exp: "+reasonFar)
+	require.EqualError(t, ParseClaims(`{"exp":1`+strings.Repeat("0", 400)+`}`, &claims), "exp: "+reasonFar)
+}
+
+// TestAbsentAndEmptyScopes keeps a list of nothing apart from no list: a token with the former may do nothing.
+func TestAbsentAndEmptyScopes(t *testing.T) {
+	var claims Claims
+	require.NoError(t, ParseClaims(`{}`, &claims))
+	require.Nil(t, claims.Scopes)
+	require.NoError(t, ParseClaims(`{"scopes":[]}`, &claims))
+	require.NotNil(t, claims.Scopes)
+	require.Empty(t, claims.Scopes)
+	require.EqualError(t, ParseClaims(`{"scopes":null}`, &claims), "scopes: "+reasonNotStrings)
 }
 
 func TestClaimsAreReadWhole(t *testing.T) {
@@ -103,7 +193,7 @@ func TestClaimsAreReadWhole(t *testing.T) {
 	claims.Subject, claims.Segment = "left over", "left over"
 	require.NoError(t, ParseClaims(payload, &claims))
 	require.Equal(t, Claims{TokenType: "t", Subject: "u", ExpiresAt: time.Unix(2, 0).UTC(),
-		NotBefore: time.Unix(1, 250e6).UTC(), Scopes: []string{"s"}, ClientID: "c"}, claims)
+		NotBefore: time.Unix(2, 0).UTC(), Scopes: []string{"s"}, ClientID: "c"}, claims)
 	require.NoError(t, ParseClaims(`{}`, &claims))
 	require.Equal(t, Claims{}, claims, "nothing is left over")
 }
@@ -121,7 +211,8 @@ func TestEachClaim(t *testing.T) {
 		require.EqualError(t, ParseClaims(`{"`+name+`":`+value+`,"`+name+`":`+value+`}`, &claims), name+": "+reasonDuplicate)
 		require.EqualError(t, ParseClaims(`{"`+strings.ToUpper(name)+`":`+value+`}`, &claims), reasonFolded)
 		for _, wrong := range []string{"1", `"a"`, `["a"]`, "null", "true", "{}", "[1]", `["a",null]`} {
-			if wrong != value && (name != "aud" || wrong != `["a"]`) {
+			absent := wrong == "null" && (name == "token_type" || name == "sub")
+			if wrong != value && !absent && (name != "aud" || wrong != `["a"]`) {
 				require.Error(t, ParseClaims(`{"`+name+`":`+wrong+`}`, &claims), "%s %s", name, wrong)
 			}
 		}
@@ -140,7 +231,12 @@ func TestCheck(t *testing.T) {
 		err    string
 	}{
 		{"good", func(*Claims) {}, ""},
-		{"longer type", func(c *Claims) { c.TokenType = "access2" }, "token_type: " + reasonTokenType},
+		{"longer type", func(c *Claims) { c.TokenType = "access2" }, `token_type: not the right type; it must be "access"`},
+		{"refresh token", func(c *Claims) { c.TokenType = "refresh" }, `token_type is "refresh"; it must be "access"`},
+		{"no type", func(c *Claims) { c.TokenType = "" }, `there is no token_type; it must be "access"`},
+		{"no type and no exp", func(c *Claims) { *c = Claims{} }, `there is no token_type; it must be "access"`},
+		{"no exp", func(c *Claims) { c.ExpiresAt = time.Time{} }, "there is no exp"},
+		{"no sub", func(c *Claims) { c.Subject = "" }, "there is no sub"},
 		{"sub of 255 bytes", func(c *Claims) { c.Subject = strings.Repeat("é", 127) + "e" }, ""},
 		{"sub of 256 bytes in 128 characters", func(c *Claims) { c.Subject = strings.Repeat("é", 128) }, "sub: " + reasonLong},
 	} {
@@ -152,6 +248,19 @@ func TestCheck(t *testing.T) {
 				require.EqualError(t, err, row.err)
 			}
 		})
+	}
+}
+
+// TestAlgorithmIsNamed names the algorithm only if it is on a list.
+func TestAlgorithmIsNamed(t *testing.T) {
+	for header, want := range map[string]string{
+		`{"alg":"RS256"}`:           "alg is RS256; only HS256 is accepted",
+		`{"alg":"none"}`:            "alg is none; only HS256 is accepted",
+		`{"typ":"JWT"}`:             "there is no alg; only HS256 is accepted",
+		`{"alg":"hs256"}`:           "alg: unknown; only HS256 is accepted",
+		`{"alg":"<b>anything</b>"}`: "alg: unknown; only HS256 is accepted",
+	} {
+		require.EqualError(t, parseHeader(header), want)
 	}
 }
 
