@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -35,15 +36,23 @@ type field struct {
 	name        string
 	label       string // what Cloudreve calls it
 	value       *string
-	least, most int // characters
+	least, most int  // characters
+	printable   bool // control characters are refused
 }
 
 // readBody reads fields from the JSON object that is r's body, whose size is limited already. It is stricter than
 // encoding/json alone: nothing unknown, nothing twice, no other letter case, nothing after it, and no text that would have
 // to be mended.
 //
-// It takes application/json and nothing else, which no page of another site can make a browser send unasked.
+// It takes application/json and nothing else, which no page of another site can make a browser send unasked. The type is
+// checked before the body is read.
 func readBody(r *http.Request, fields ...field) error {
+	if r.ContentLength == 0 {
+		return errNoObject
+	}
+	if !isJSON(r.Header["Content-Type"]) {
+		return &requestError{http.StatusUnsupportedMediaType, "Content-Type must be application/json"}
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		if errors.As(err, new(*http.MaxBytesError)) {
@@ -53,10 +62,6 @@ func readBody(r *http.Request, fields ...field) error {
 	}
 	if len(body) == 0 {
 		return errNoObject
-	}
-	mediaType, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if charset := parameters["charset"]; err != nil || mediaType != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return &requestError{http.StatusUnsupportedMediaType, "Content-Type must be application/json"}
 	}
 	if !utf8.Valid(body) {
 		return badRequest("The body is not UTF-8")
@@ -72,9 +77,22 @@ func readBody(r *http.Request, fields ...field) error {
 			return badRequest("%s too short", f.label)
 		case length > f.most:
 			return badRequest("%s too long", f.label)
+		case f.printable && strings.ContainsFunc(*f.value, unicode.IsControl):
+			return badRequest("%s must not have control characters", f.label)
 		}
 	}
 	return nil
+}
+
+// isJSON reports whether the values of the Content-Type header are one, and that is application/json in UTF-8. Of two
+// values, a proxy may look at the other one (RFC 9110 section 5.3).
+func isJSON(contentType []string) bool {
+	if len(contentType) != 1 {
+		return false
+	}
+	mediaType, parameters, err := mime.ParseMediaType(contentType[0])
+	charset, found := parameters["charset"]
+	return err == nil && mediaType == "application/json" && (!found || strings.EqualFold(charset, "utf-8"))
 }
 
 func readObject(body []byte, fields []field) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -226,6 +227,10 @@ func TestRequests(t *testing.T) {
 		{"short password", "POST", "/token", `{"email":"a","password":"äöü"}`, nil, 400, "Password too short"},
 		{"long password", "POST", "/token", `{"email":"a","password":"` + strings.Repeat("ä", 129) + `"}`, nil, 400, "Password too long"},
 		{"long e-mail address", "POST", "/token", `{"email":"` + strings.Repeat("a", 255) + `","password":"Passw0rd!"}`, nil, 400, "Email too long"},
+		{"control character in an e-mail address", "POST", "/token", `{"email":"a@example.com\u000aBcc: b@example.com","password":"Passw0rd!"}`, nil, 400, "Email must not have control characters"},
+		{"C1 control character in an e-mail address", "POST", "/token", `{"email":"a\u0085","password":"Passw0rd!"}`, nil, 400, "Email must not have control characters"},
+		{"empty charset", "POST", "/token", credentials, []string{"Content-Type", "application/json; charset="}, 415, "Content-Type must be application/json"},
+		{"two types in one header", "POST", "/token", credentials, []string{"Content-Type", "application/json, text/plain"}, 415, "Content-Type must be application/json"},
 		{"huge password", "POST", "/token", `{"email":"a","password":"` + strings.Repeat("x", 1<<20) + `"}`, nil, 413, "The body is larger than 16384 bytes"},
 		{"unknown field", "POST", "/token", `{"email":"a","password":"Passw0rd!","admin":true}`, nil, 400, `Unknown field "admin"`},
 		{"long unknown field", "POST", "/token", `{"` + strings.Repeat("x", 1000) + `":1}`, nil, 400, `Unknown field "` + strings.Repeat("x", 40) + `"`},
@@ -260,6 +265,34 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestTypeIsCheckedFirst sends bodies that nobody may read, since their type is wrong or not certain.
+func TestTypeIsCheckedFirst(t *testing.T) {
+	for name, contentType := range map[string][]string{
+		"none":            nil,
+		"a form":          {"application/x-www-form-urlencoded"},
+		"the right twice": {"application/json", "application/json"},
+		"two types":       {"application/json", "text/plain"},
+		"another first":   {"text/plain", "application/json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t, session.WithPlainStyle())
+			r := httptest.NewRequest("POST", "/token", unreadable{t})
+			r.Header["Content-Type"] = contentType
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			require.Equal(t, http.StatusUnsupportedMediaType, w.Code)
+		})
+	}
+}
+
+// unreadable is a body that fails the test when it is read.
+type unreadable struct{ t *testing.T }
+
+func (u unreadable) Read([]byte) (int, error) {
+	u.t.Error("the body is read")
+	return 0, io.EOF
+}
+
 type token struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
@@ -287,7 +320,12 @@ func TestLife(t *testing.T) {
 				send := func(method, path, body string) token {
 					t.Helper()
 					w := s.send(method, "/api/v4/session"+path, body)
-					require.Equal(t, map[bool]string{true: "no-store", false: "private, no-cache"}[plain], w.Header().Get("Cache-Control"))
+					// RFC 6749 section 5.1: "no-store" in any response containing tokens.
+					cacheControl := map[bool]string{true: "no-store", false: "private, no-cache, no-store"}[plain]
+					if method == "DELETE" && !plain {
+						cacheControl = "private, no-cache"
+					}
+					require.Equal(t, []string{cacheControl}, w.Header().Values("Cache-Control"))
 					require.Equal(t, path == "/token/2fa", strings.Contains(w.Body.String(), `"user":`), "a profile where there is one")
 					answer := struct {
 						Code int

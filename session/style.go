@@ -39,8 +39,11 @@ type login struct {
 // well has a status that says so.
 type cloudreve struct{}
 
-func (cloudreve) write(w http.ResponseWriter, status int, body any) {
-	write(w, status, "application/json; charset=utf-8", "private, no-cache", body)
+// noCache is Cloudreve's Cache-Control header.
+const noCache = "private, no-cache"
+
+func (cloudreve) write(w http.ResponseWriter, status int, cacheControl string, body any) {
+	write(w, status, "application/json; charset=utf-8", cacheControl, body)
 }
 
 func (c cloudreve) answer(w http.ResponseWriter, action Action, r result) {
@@ -51,11 +54,11 @@ func (c cloudreve) answer(w http.ResponseWriter, action Action, r result) {
 	}
 	switch action {
 	case ActionSignOut:
-		c.write(w, http.StatusOK, envelope{Data: ""})
+		c.write(w, http.StatusOK, noCache, envelope{Data: ""})
 	case ActionRefresh:
-		c.write(w, http.StatusOK, envelope{Data: r.token})
+		c.write(w, http.StatusOK, noCache+", "+noStore, envelope{Data: r.token})
 	default:
-		c.write(w, http.StatusOK, envelope{Data: login{r.user, r.token}})
+		c.write(w, http.StatusOK, noCache+", "+noStore, envelope{Data: login{r.user, r.token}})
 	}
 }
 
@@ -85,13 +88,13 @@ func (c cloudreve) deny(w http.ResponseWriter, r *http.Request, action Action, f
 			envelope.CorrelationID = uuid.New()
 		}
 	}
-	c.write(w, status, envelope)
+	c.write(w, status, noCache, envelope)
 }
 
 // plain answers with HTTP's own means.
 type plain struct{}
 
-// noStore is required of answers with tokens by RFC 6749 section 5.1, and does no harm to the others.
+// noStore is required of answers with tokens by RFC 6749 section 5.1, and does no harm to the plain style's others.
 const noStore = "no-store"
 
 func (plain) answer(w http.ResponseWriter, action Action, r result) {
