@@ -12,9 +12,11 @@ package authmw
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/authmw/authmw/internal/compact"
@@ -23,17 +25,10 @@ import (
 // A Validator checks the access tokens of requests. Make one with New, NewFromKeySource or NewFromIntrospector; a nil or
 // zero one denies with ErrUnavailable whatever carries a token. It is safe for concurrent use.
 type Validator struct {
-	keys         KeySource
-	introspector Introspector // in place of keys
-	now          func() time.Time
-	leeway       time.Duration
-	realm        string
-	maxTokenSize int
-	extractors   []Extractor // nil: the Authorization header alone
-	render       Renderer
-	lenient      bool
-	check        func(context.Context, *Claims) (bool, error)
-	observe      func(Event)
+	settings
+
+	mu       sync.Mutex
+	loggedAt time.Time // when logUnavailable last wrote a line
 }
 
 // New returns a Validator for tokens signed with secret, which it copies and never prints or returns. For Cloudreve's
@@ -97,11 +92,18 @@ func (v *Validator) Verify(ctx context.Context, token string) (*Claims, error) {
 	if err := v.verify(ctx, token, &parsed); err != nil {
 		return nil, err
 	}
-	claims := newClaims(&parsed)
+	claims := v.newClaims(&parsed)
 	if err := v.accept(ctx, &claims); err != nil {
 		return nil, err
 	}
 	return &claims, nil
+}
+
+// newClaims returns the claims of a valid token for the application.
+func (v *Validator) newClaims(parsed *compact.Claims) Claims {
+	claims := newClaims(parsed)
+	claims.bound = claims.bound || v.strictScopes
+	return claims
 }
 
 // verify fills claims from a token that is good in itself. On failure claims are to be thrown away.
@@ -169,9 +171,9 @@ var (
 	errOtherScheme = errors.New("there is an Authorization header, but not with a Bearer token")
 )
 
-// Check returns the claims of whoever sent r, nil for an anonymous sender where mode admits one, or the *Error for
-// which r is to be denied; at most one of the two is not nil. A token with a client_id must hold all scopes; see
-// [Claims.HasScope]. It neither changes r nor writes an answer; Deny does the latter.
+// Check returns the claims of the sender of r, or nil claims if mode admits r as anonymous. On failure the claims are nil
+// and the error is an *Error. A token that is bound by its scopes must hold all of scopes, see [Claims.HasScope]. Check
+// neither changes r nor writes a response, see [Validator.Deny].
 func (v *Validator) Check(r *http.Request, mode Mode, scopes ...string) (*Claims, error) {
 	s, err := v.identify(r, mode, scopes)
 	if s == nil {
@@ -182,7 +184,10 @@ func (v *Validator) Check(r *http.Request, mode Mode, scopes ...string) (*Claims
 
 // Authenticate does what Check does and returns the request for the handler: r, or a shallow copy of it whose context
 // carries the claims for FromContext and, for a sender made anonymous by WithLenientOptional, the reason for
-// AnonymousReason. On failure the request is nil and the error an *Error. It is what an adapter needs.
+// AnonymousReason. On failure the request is nil and the error an *Error.
+//
+// Adapters call it. After the handler they call CopyBack. If Authenticate panics, as a function given to an option may,
+// the request must not reach the handler: an adapter denies it until Authenticate has returned.
 func (v *Validator) Authenticate(r *http.Request, mode Mode, scopes ...string) (*http.Request, error) {
 	s, err := v.identify(r, mode, scopes)
 	if err != nil {
@@ -200,6 +205,16 @@ func (v *Validator) Authenticate(r *http.Request, mode Mode, scopes ...string) (
 	return &s.request, nil
 }
 
+// CopyBack sets fields of received, the request that an adapter was given, from last, the request at the end of the
+// handler chain: MultipartForm, so that net/http removes the uploaded files, and Pattern, which outer middlewares log.
+// Handlers set them on the copy that Authenticate returned. Adapters call CopyBack after the handler, also if it panics.
+func CopyBack(received, last *http.Request) {
+	if last.MultipartForm != nil { // nil may also mean that a handler replaced the request
+		received.MultipartForm = last.MultipartForm
+	}
+	received.Pattern = last.Pattern
+}
+
 // identify returns who sent r, as a sender whose request is still to be made, nil for an anonymous sender, or why r is
 // denied, and tells the observer.
 func (v *Validator) identify(r *http.Request, mode Mode, scopes []string) (*sender, error) {
@@ -207,15 +222,12 @@ func (v *Validator) identify(r *http.Request, mode Mode, scopes []string) (*send
 		return nil, nil
 	}
 	s, denial := v.decide(r, mode, scopes)
-	if v != nil && v.observe != nil {
-		event := Event{Request: r, Mode: mode}
-		if s != nil {
-			event.Claims, event.Err = s.claims, s.reason
-		}
-		if denial != nil {
-			event.Denied, event.Err = true, denial
-		}
-		v.observe(event)
+	switch {
+	case v == nil:
+	case v.observe != nil:
+		v.observe(newEvent(r, mode, s, denial))
+	case denial != nil && denial.Status() == http.StatusServiceUnavailable:
+		v.logUnavailable(r.Context(), denial)
 	}
 	if denial != nil {
 		return nil, denial
@@ -243,7 +255,7 @@ func (v *Validator) decide(r *http.Request, mode Mode, scopes []string) (*sender
 	if err := v.verify(r.Context(), token, &parsed); err != nil {
 		return v.refused(mode, err)
 	}
-	found := &sender{own: newClaims(&parsed)}
+	found := &sender{own: v.newClaims(&parsed)}
 	found.claims = &found.own
 	if err := v.accept(r.Context(), found.claims); err != nil {
 		return found, err
@@ -256,15 +268,42 @@ func (v *Validator) decide(r *http.Request, mode Mode, scopes []string) (*sender
 	return found, nil
 }
 
-// refused denies a request for its token, unless it is one that counts for nothing.
+// refused denies a request for its token, unless WithLenientOptional makes it anonymous.
 func (v *Validator) refused(mode Mode, err *Error) (*sender, *Error) {
-	if mode == Optional && v != nil && v.lenient {
-		switch error(err.failure) {
-		case ErrMalformedToken, ErrNodeSignature, ErrInvalidSignature, ErrTokenExpired, ErrTokenNotYetValid, ErrInvalidClaims:
-			return &sender{identity: identity{reason: err}}, nil
+	if mode != Optional || v == nil || !v.lenient {
+		return nil, err
+	}
+	switch error(err.failure) {
+	case ErrMalformedToken, ErrNodeSignature, ErrInvalidSignature, ErrTokenExpired, ErrTokenNotYetValid, ErrInvalidClaims:
+		// Cloudreve looks at sub only after the token has verified, and then denies the request.
+		if e := (*compact.Error)(nil); errors.As(err, &e) && e.Kind == compact.Subject {
+			return nil, err
 		}
+		return &sender{identity: identity{reason: err}}, nil
 	}
 	return nil, err
+}
+
+// logInterval is the shortest time between two lines of logUnavailable.
+const logInterval = time.Minute
+
+// logUnavailable logs that a request was denied because of a fault of the server's. An application without an observer
+// would not learn of it otherwise.
+func (v *Validator) logUnavailable(ctx context.Context, denial *Error) {
+	// A key source fails with the context of a client that has closed its connection. That is not the server's fault.
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return
+	}
+	v.mu.Lock()
+	now := time.Now()
+	due := v.loggedAt.IsZero() || now.Sub(v.loggedAt) >= logInterval
+	if due {
+		v.loggedAt = now
+	}
+	v.mu.Unlock()
+	if due {
+		slog.ErrorContext(ctx, "authmw: requests with a token are denied with status 503", "err", denial)
+	}
 }
 
 // insufficientScope is the denial of a token that lacks the scope missing of those that a route asks for. The challenge
@@ -297,14 +336,4 @@ func (v *Validator) extract(r *http.Request) (token string, err error) {
 		token = found
 	}
 	return token, nil
-}
-
-// IsPreflight is for adapters. It reports whether r is a CORS preflight: OPTIONS with Origin and
-// Access-Control-Request-Method (Fetch standard, section 4.9), and without Authorization, which no browser sends with
-// it. A middleware that wraps a whole router has to let it through to whatever answers preflights behind it. Anyone can
-// send one, so a handler that does not look at the method must not be reached that way: adapters let through only those
-// that no route claims.
-func IsPreflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" &&
-		r.Header.Get("Access-Control-Request-Method") != "" && len(r.Header["Authorization"]) == 0
 }

@@ -25,17 +25,20 @@ type Claims struct {
 	TokenType string
 	// Subject is sub, the user: for Cloudreve a hashid such as "wGH0", never the number in its database.
 	Subject string
-	// ExpiresAt is exp, from when on the token is no longer valid. A fraction of a second is kept here, but the token
-	// expires at the whole second before it.
+	// ExpiresAt is exp: the token is valid before it. A fraction of a second in the token is rounded down.
 	ExpiresAt time.Time
-	// NotBefore is nbf, from when on the token is valid: for Cloudreve the time of issue. It is zero if absent.
+	// NotBefore is nbf: the token is valid from then on. For Cloudreve it is the time of issue. A fraction of a second in
+	// the token is rounded up. It is zero if absent.
 	NotBefore time.Time
-	// Scopes is scopes, what the OAuth client ClientID may do for the user. It means nothing without ClientID.
+	// Scopes is scopes, what an OAuth client was granted, see HasScope. It is nil if the token has no such member. A list
+	// that is empty but not nil grants nothing.
 	Scopes []string
 	// ClientID is client_id, the OAuth client that the token was issued to, or empty if the user logged in directly.
 	ClientID string
 
-	segment string // the payload as it stands in the token, decoded only for those who ask
+	segment string     // the payload as it stands in the token, decoded only for those who ask
+	bound   bool       // by Scopes, even if the application sets them to nil
+	value   func() any // see SetValue; a function, so that printing claims does not print it
 }
 
 func newClaims(c *compact.Claims) Claims {
@@ -47,17 +50,24 @@ func newClaims(c *compact.Claims) Claims {
 		Scopes:    c.Scopes,
 		ClientID:  c.ClientID,
 		segment:   c.Segment,
+		bound:     c.Scopes != nil || c.ClientID != "",
 	}
 }
 
-// HasScope reports whether the token may do what scope stands for, by Cloudreve's rule: a token without a client_id may
-// do everything; with one, scopes must hold the scope itself or, for "X.Read", "X.Write". Case matters. Nil
-// claims, those of an anonymous sender, have no scope.
+// HasScope reports whether the token permits scope. A token with neither scopes nor a client_id is a user's own login and
+// permits everything, unless the Validator has WithStrictScopes. Any other token must hold the scope itself or, for
+// "X.Read", "X.Write". Letter case matters. Nil claims, those of an anonymous sender, have no scope. A claims check that
+// removes scopes, even all of them, does not turn a bound token into a user's own.
+//
+// It is Cloudreve's rule but for a token with scopes and no client_id, which Cloudreve takes for a user's own login.
+// Cloudreve 4.12.0 to 4.16.0 issued such tokens to OAuth clients (CVE-2026-54560).
 func (c *Claims) HasScope(scope string) bool {
-	if c == nil {
+	switch {
+	case c == nil:
 		return false
-	}
-	if c.ClientID == "" || slices.Contains(c.Scopes, scope) {
+	case !c.bound && c.Scopes == nil && c.ClientID == "":
+		return true
+	case slices.Contains(c.Scopes, scope):
 		return true
 	}
 	resource, read := strings.CutSuffix(scope, ".Read")
@@ -87,12 +97,12 @@ type claimsJSON struct {
 	Subject   string   `json:"sub"`
 	ExpiresAt *int64   `json:"exp,omitempty"`
 	NotBefore *int64   `json:"nbf,omitempty"`
-	Scopes    []string `json:"scopes,omitempty"`
+	Scopes    []string `json:"scopes,omitzero"`
 	ClientID  string   `json:"client_id,omitempty"`
 }
 
 // MarshalJSON returns the claims as Cloudreve issues them: the same members in the same order, times in whole seconds,
-// zero times and empty Scopes and ClientID left out. Members that only Decode gives access to are not part of it.
+// without zero times, nil Scopes and an empty ClientID. Members that only Decode gives access to are not part of it.
 func (c Claims) MarshalJSON() ([]byte, error) {
 	seconds := func(t time.Time) *int64 {
 		if t.IsZero() {

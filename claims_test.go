@@ -1,7 +1,11 @@
 package authmw_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,7 +26,10 @@ func TestHasScope(t *testing.T) {
 		has    bool
 	}{
 		{"no client", "", nil, "Files.Write", true},
-		{"no client, but scopes", "", []string{"profile"}, "Files.Write", true},
+		{"no client, but scopes", "", []string{"profile"}, "Files.Write", false},
+		{"no client, but the scope", "", []string{"Files.Write"}, "Files.Write", true},
+		{"no client, but an empty list of scopes", "", []string{}, "Files.Read", false},
+		{"an empty list of scopes", "client", []string{}, "Files.Read", false},
 		{"no scopes", "client", nil, "Files.Read", false},
 		{"the scope", "client", []string{"profile", "Files.Read"}, "Files.Read", true},
 		{"Write for Read", "client", []string{"Files.Write"}, "Files.Read", true},
@@ -40,6 +47,92 @@ func TestHasScope(t *testing.T) {
 			require.Equal(t, row.has, claims.HasScope(row.scope))
 		})
 	}
+}
+
+// TestTokenWithScopesButNoClient has a token as Cloudreve 4.12.0 to 4.16.0 issued to OAuth clients (CVE-2026-54560), with a
+// key and with an introspector, and what becomes of its claims on the way.
+func TestTokenWithScopesButNoClient(t *testing.T) {
+	introspected, err := authmw.NewFromIntrospector(introspectorFunc(func(_ context.Context, _ string, claims *authmw.Claims) error {
+		require.False(t, claims.HasScope("Admin.Write"))
+		return nil
+	}), authmw.WithClock(clock))
+	require.NoError(t, err)
+	for name, v := range map[string]*authmw.Validator{"key": newValidator(t), "introspector": introspected} {
+		for scopes, granted := range map[string][]string{`["Files.Read"]`: {"Files.Read"}, `[]`: {}} {
+			t.Run(name+" "+scopes, func(t *testing.T) {
+				token := sign(usualHeader, payload(t, `"sub"`, `"scopes":`+scopes+`,"sub"`))
+				_, err := v.Check(newRequest("Bearer "+token), authmw.Required, "Files.Write", "Admin.Write")
+				require.ErrorIs(t, err, authmw.ErrInsufficientScope)
+				_, err = v.Check(newRequest("Bearer "+token), authmw.Optional, "Files.Write", "Admin.Write")
+				require.ErrorIs(t, err, authmw.ErrInsufficientScope)
+
+				claims, err := v.Check(newRequest("Bearer "+token), authmw.Required)
+				require.NoError(t, err)
+				require.Equal(t, granted, claims.Scopes, "nil and empty are kept apart")
+				encoded, err := json.Marshal(claims)
+				require.NoError(t, err)
+				require.Contains(t, string(encoded), `"scopes":`+scopes)
+				var again authmw.Claims
+				require.NoError(t, json.Unmarshal(encoded, &again))
+				require.False(t, again.HasScope("Admin.Write"))
+
+				claims.Scopes = nil // as a check may that takes scopes away
+				require.False(t, claims.HasScope("Admin.Write"))
+			})
+		}
+	}
+}
+
+// TestStrictScopes keeps the strictness out of an introspector's sight, which chooses by scopes what to ask.
+func TestStrictScopes(t *testing.T) {
+	var shown, checked bool
+	v, err := authmw.NewFromIntrospector(introspectorFunc(func(_ context.Context, _ string, claims *authmw.Claims) error {
+		shown = claims.HasScope("UserInfo.Read")
+		return nil
+	}), authmw.WithClock(clock), authmw.WithStrictScopes(), authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
+		checked = claims.HasScope("UserInfo.Read")
+		return true, nil
+	}))
+	require.NoError(t, err)
+	own := "Bearer " + sign(usualHeader, usualPayload)
+	_, err = v.Check(newRequest(own), authmw.Required, "Files.Read")
+	require.ErrorIs(t, err, authmw.ErrInsufficientScope)
+	require.True(t, shown)
+	require.False(t, checked)
+	claims, err := v.Verify(t.Context(), strings.TrimPrefix(own, "Bearer "))
+	require.NoError(t, err)
+	require.False(t, claims.HasScope("Files.Read"))
+	_, err = v.Check(newRequest(own), authmw.Required)
+	require.NoError(t, err, "a route that asks for no scope")
+}
+
+func TestValue(t *testing.T) {
+	type user struct{ Name, password string }
+	claims := &authmw.Claims{Subject: "wGH0"}
+	ctx := authmw.NewContext(t.Context(), claims)
+	_, ok := authmw.Value[*user](ctx)
+	require.False(t, ok, "no value")
+	authmw.SetValue(claims, user{"Alice", "hunter2"})
+	u, ok := authmw.Value[user](ctx)
+	require.True(t, ok)
+	require.Equal(t, "Alice", u.Name)
+	_, ok = authmw.Value[*user](ctx)
+	require.False(t, ok, "of another type")
+	_, ok = authmw.Value[user](t.Context())
+	require.False(t, ok, "no claims")
+	authmw.SetValue(nil, u)
+
+	encoded, err := json.Marshal(claims)
+	require.NoError(t, err)
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("", "claims", claims)
+	for _, shown := range []string{string(encoded), log.String(), fmt.Sprintf("%v %+v %#v", claims, claims, claims), fmt.Sprintf("%+v %#v", *claims, ctx)} {
+		require.NotContains(t, shown, "Alice")
+		require.NotContains(t, shown, "hunter2")
+	}
+	authmw.SetValue(claims, nil)
+	_, ok = authmw.Value[user](ctx)
+	require.False(t, ok)
 }
 
 func TestNilClaims(t *testing.T) {

@@ -65,3 +65,23 @@ func AnonymousReason(ctx context.Context) error {
 	}
 	return i.reason
 }
+
+// SetValue leaves v, such as the application's user, on claims for the handler to get with Value. It is for the check set
+// by WithClaimsCheck, which may have had to look v up. A second call replaces the value. The value is not part of what
+// claims print, log or marshal, and the observer does not get it. Nil claims are left alone.
+func SetValue(claims *Claims, v any) {
+	if claims != nil {
+		claims.value = func() any { return v }
+	}
+}
+
+// Value returns the value that SetValue left on the claims that ctx carries. ok is false if there are no claims, no value,
+// or a value that is not a T. Like claims, a value belongs to one request: what it points to may be shared.
+func Value[T any](ctx context.Context) (v T, ok bool) {
+	claims, _ := FromContext(ctx)
+	if claims == nil || claims.value == nil {
+		return v, false
+	}
+	v, ok = claims.value().(T)
+	return v, ok
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,8 +22,25 @@ const (
 // WithPreviousSecrets accumulates.
 type Option func(*config)
 
+// settings are what a Validator is built from.
+type settings struct {
+	keys         KeySource
+	introspector Introspector // in place of keys
+	now          func() time.Time
+	leeway       time.Duration
+	realm        string
+	maxTokenSize int
+	extractors   []Extractor // nil: the Authorization header alone
+	render       Renderer
+	lenient      bool
+	strictScopes bool
+	check        func(context.Context, *Claims) (bool, error)
+	observe      func(Event)
+}
+
+// config is what options write to.
 type config struct {
-	Validator
+	settings
 	previous [][]byte
 	errs     []error
 }
@@ -118,22 +136,31 @@ func WithRenderer(render Renderer) Option {
 	}
 }
 
-// WithLenientOptional makes Optional do what Cloudreve does: a token that fails to verify (malformed, wrong signature,
-// expired, not yet valid, wrong claims, a node's signature) counts for nothing, and its request is anonymous. The
-// default is to deny the request, since a client whose token has just expired is better told so than shown what
-// strangers see. AnonymousReason tells a handler what was wrong with the token.
+// WithLenientOptional makes Optional do what Cloudreve does: a request whose token fails to verify (malformed, wrong
+// signature, expired, not yet valid, wrong claims, a node's signature) is anonymous. By default it is denied: a client
+// whose token has just expired should learn that, rather than see what strangers see. AnonymousReason tells a handler
+// what was wrong with the token.
 //
-// A token that does verify still denies the request if its type is wrong, its scopes are too few or the check set by
-// WithClaimsCheck refuses it, and so do ambiguous credentials and whatever makes tokens impossible to check.
+// A token that does verify still denies the request if its type is wrong or missing, if it has no sub, if it lacks a scope
+// or if the check set by WithClaimsCheck refuses it. So do ambiguous credentials and ErrUnavailable. Cloudreve denies a
+// token whose payload is the JSON value null, too; here its request is anonymous.
 func WithLenientOptional() Option {
 	return func(c *config) { c.lenient = true }
+}
+
+// WithStrictScopes requires that every token holds the scopes that a route asks for, also a user's own token, which may
+// do everything otherwise. It is for servers that issue their own tokens and use scopes as roles. HasScope agrees, on
+// the claims that a handler or the check set by WithClaimsCheck gets.
+func WithStrictScopes() Option {
+	return func(c *config) { c.strictScopes = true }
 }
 
 // WithClaimsCheck sets a check of every token that was found valid, such as whether its user was banned since it was
 // issued, which no token can tell. The check returns false to deny the request with ErrTokenRejected, and an error if
 // it cannot tell: that denies the request with ErrUnavailable, under Optional too. An error that wraps a sentinel of
 // this package, such as ErrTokenRejected, is that one, with a reason for the log. The context is the request's. The
-// check may change the claims, which are the request's own. A request that passes two middlewares is checked twice.
+// check may change the claims, which are the request's own, and leave what it looked up for the handler, see SetValue.
+// A request that passes two middlewares is checked twice.
 func WithClaimsCheck(check func(ctx context.Context, claims *Claims) (ok bool, err error)) Option {
 	return func(c *config) {
 		if check == nil {
@@ -147,8 +174,9 @@ func WithClaimsCheck(check func(ctx context.Context, claims *Claims) (ok bool, e
 type Event struct {
 	Request *http.Request
 	Mode    Mode
-	// Claims are who sent the request, also if it is denied for its scopes or by the check set by WithClaimsCheck. They
-	// are nil if the sender is not known.
+	// Claims are a copy of the sender's claims, also if the request is denied for its scopes or by the check set by
+	// WithClaimsCheck. They are nil if the sender is not known: on every other denial, and for anonymous requests. The
+	// observer may keep them.
 	Claims *Claims
 	// Err is why the request is denied or, with WithLenientOptional, why it counts as anonymous although it had a token.
 	// It is nil or an *Error, whose LogValue and text tell more than the sender is told.
@@ -157,9 +185,31 @@ type Event struct {
 	Denied bool
 }
 
-// WithObserver sets a function that is told every decision, before the handler runs, for logs and metrics. It must be
-// safe for concurrent use; the request waits for it. A request that passes two middlewares is decided on twice, one
-// that passes as a CORS preflight not at all. Event.Request still has its token: log parts of it, never the whole.
+// newEvent returns the event of a decision that found s, or denied the request, or both.
+func newEvent(r *http.Request, mode Mode, s *sender, denial *Error) Event {
+	event := Event{Request: r, Mode: mode}
+	if s != nil {
+		event.Err = s.reason
+		if s.claims != nil {
+			// The handler may change its own claims while an observer logs these in the background.
+			claims := *s.claims
+			claims.Scopes = slices.Clone(claims.Scopes)
+			claims.value = nil
+			event.Claims = &claims
+		}
+	}
+	if denial != nil {
+		event.Denied, event.Err = true, denial
+	}
+	return event
+}
+
+// WithObserver sets a function that is called with every decision, before the handler runs, for logs and metrics. It must
+// be safe for concurrent use, and the request waits for it. A request that passes two middlewares is decided on twice.
+// Event.Request still has its token: log parts of it, never the whole.
+//
+// Without an observer, a Validator logs to slog's default logger that it denies requests with ErrUnavailable, at most once
+// a minute. With one, that is left to the observer.
 func WithObserver(observe func(Event)) Option {
 	return func(c *config) {
 		if observe == nil {
@@ -171,7 +221,7 @@ func WithObserver(observe func(Event)) Option {
 
 // build returns the Validator that options describe, or all that is wrong with them.
 func build(keys func(c *config) KeySource, options []Option) (*Validator, error) {
-	c := config{Validator: Validator{
+	c := config{settings: settings{
 		now:          time.Now,
 		realm:        defaultRealm,
 		maxTokenSize: defaultMaxTokenSize,
@@ -188,6 +238,5 @@ func build(keys func(c *config) KeySource, options []Option) (*Validator, error)
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
 	}
-	v := c.Validator
-	return &v, nil
+	return &Validator{settings: c.settings}, nil
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -53,7 +56,15 @@ func TestLenientOptional(t *testing.T) {
 		{"wrong signature", bearer(signWithOther(usualPayload)), authmw.ErrInvalidSignature, true},
 		{"expired", with("1795434589", "1"), authmw.ErrTokenExpired, true},
 		{"not yet valid", with(`"nbf":1795430989`, `"nbf":1795430990`), authmw.ErrTokenNotYetValid, true},
-		{"claims", with(`"wGH0"`, "1"), authmw.ErrInvalidClaims, true},
+		{"sub of another type", with(`"wGH0"`, "1"), authmw.ErrInvalidClaims, true},
+		{"payload null, unlike Cloudreve", bearer(sign(usualHeader, `null`)), authmw.ErrInvalidClaims, true},
+		{"empty payload", bearer(sign(usualHeader, `{}`)), authmw.ErrWrongTokenType, false},
+		{"no token_type", with(`"token_type":"access",`, ``), authmw.ErrWrongTokenType, false},
+		{"token_type null", with(`"access"`, `null`), authmw.ErrWrongTokenType, false},
+		{"no sub", with(`"sub":"wGH0",`, ``), authmw.ErrInvalidClaims, false},
+		{"sub empty", with(`"wGH0"`, `""`), authmw.ErrInvalidClaims, false},
+		{"sub null", with(`"wGH0"`, `null`), authmw.ErrInvalidClaims, false},
+		{"sub that is nobody's", with(`wGH0`, `\u0000`), authmw.ErrInvalidClaims, false},
 		{"refresh token", with("access", "refresh"), authmw.ErrWrongTokenType, false},
 		{"scopes", with(`"sub"`, `"client_id":"c","sub"`), authmw.ErrInsufficientScope, false},
 		{"banned", with("wGH0", "banned"), authmw.ErrTokenRejected, false},
@@ -162,26 +173,96 @@ func TestObserver(t *testing.T) {
 	require.Empty(t, events, "None decides nothing")
 }
 
-func TestIsPreflight(t *testing.T) {
-	for _, row := range []struct {
-		name            string
-		method          string
-		origin, method2 string
-		is              bool
-	}{
-		{"preflight", http.MethodOptions, "https://app.example", "GET", true},
-		{"no origin", http.MethodOptions, "", "GET", false},
-		{"no method", http.MethodOptions, "https://app.example", "", false},
-		{"GET", http.MethodGet, "https://app.example", "GET", false},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			r := newRequest()
-			r.Method = row.method
-			r.Header.Set("Origin", row.origin)
-			r.Header.Set("Access-Control-Request-Method", row.method2)
-			require.Equal(t, row.is, authmw.IsPreflight(r))
-		})
+// TestObserversOwnClaims has the handler change its claims while the observer looks at those of the event.
+func TestObserversOwnClaims(t *testing.T) {
+	var seen *authmw.Claims
+	read := make(chan string)
+	v := newValidator(t,
+		authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
+			authmw.SetValue(claims, "the user")
+			return true, nil
+		}),
+		authmw.WithObserver(func(e authmw.Event) {
+			seen = e.Claims
+			go func() { read <- e.Claims.Subject + " " + e.Claims.Scopes[0] }()
+		}))
+	claims, err := v.Check(newRequest("Bearer "+sign(usualHeader, payload(t, `"sub"`, `"scopes":["Files.Read"],"sub"`))), authmw.Required)
+	require.NoError(t, err)
+	claims.Subject, claims.Scopes[0] = "changed", "changed"
+	require.Equal(t, "wGH0 Files.Read", <-read)
+
+	_, ok := authmw.Value[string](authmw.NewContext(t.Context(), claims))
+	require.True(t, ok)
+	_, ok = authmw.Value[string](authmw.NewContext(t.Context(), seen))
+	require.False(t, ok, "the observer does not get the value")
+	require.False(t, seen.HasScope("Shares.Read"), "the copy is bound as the original is")
+}
+
+// TestUnavailableIsLogged shows that a server without an observer says in its log that it denies requests for a fault of
+// its own, and does not say so for every request.
+func TestUnavailableIsLogged(t *testing.T) {
+	down := errors.New("the database is gone")
+	source := authmw.KeySourceFunc(func(ctx context.Context) (*authmw.Keys, error) {
+		return nil, errors.Join(down, ctx.Err())
+	})
+	good := newRequest("Bearer " + sign(usualHeader, usualPayload))
+	lines := func(t *testing.T, do func()) []string {
+		var log strings.Builder
+		before := slog.Default()
+		defer slog.SetDefault(before)
+		slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+		do()
+		return strings.Split(strings.TrimSpace(log.String()), "\n")[:strings.Count(log.String(), "\n")]
 	}
+	synctest.Test(t, func(t *testing.T) {
+		v, err := authmw.NewFromKeySource(source)
+		require.NoError(t, err)
+		check := func(r *http.Request, mode authmw.Mode) {
+			_, err := v.Check(r, mode)
+			require.ErrorIs(t, err, authmw.ErrUnavailable)
+		}
+		logged := lines(t, func() {
+			for range 100 {
+				check(good, authmw.Required)
+				check(good, authmw.Optional)
+			}
+		})
+		require.Len(t, logged, 1)
+		require.Contains(t, logged[0], "level=ERROR")
+		require.Contains(t, logged[0], "err.code=unavailable")
+		require.Contains(t, logged[0], "the database is gone")
+		require.NotContains(t, logged[0], "eyJ", "no token")
+
+		require.Empty(t, lines(t, func() {
+			time.Sleep(59 * time.Second)
+			check(good, authmw.Required)
+		}))
+		require.Len(t, lines(t, func() {
+			time.Sleep(time.Second)
+			check(good, authmw.Required)
+			check(good, authmw.Required)
+		}), 1, "another line a minute later")
+
+		time.Sleep(time.Hour)
+		cancelled, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.Empty(t, lines(t, func() { check(good.WithContext(cancelled), authmw.Required) }), "the client is gone")
+
+		late, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		time.Sleep(2 * time.Second)
+		require.Len(t, lines(t, func() { check(good.WithContext(late), authmw.Required) }), 1, "the server is too slow")
+
+		other, err := authmw.NewFromKeySource(source)
+		require.NoError(t, err)
+		require.Len(t, lines(t, func() { _, _ = other.Check(good, authmw.Required) }), 1, "each Validator has a minute of its own")
+		require.Len(t, lines(t, func() { _, _ = new(authmw.Validator).Check(good, authmw.Required) }), 1, "a Validator that New did not make")
+
+		observed, err := authmw.NewFromKeySource(source, authmw.WithObserver(func(authmw.Event) {}))
+		require.NoError(t, err)
+		require.Empty(t, lines(t, func() { _, _ = observed.Check(good, authmw.Required) }), "left to the observer")
+		require.Empty(t, lines(t, func() { _, _ = newValidator(t).Check(newRequest("Bearer x"), authmw.Required) }), "not the server's fault")
+	})
 }
 
 func TestContext(t *testing.T) {

@@ -24,6 +24,8 @@ type Server struct {
 	Routes []Route
 	// Router, if not nil, is a further middleware around the router as a whole.
 	Router *Middleware
+	// Recovery, if not nil, is a recovery middleware around Router and everything else.
+	Recovery *Recovery
 }
 
 // Middleware is what an adapter's middleware is made from.
@@ -57,6 +59,10 @@ func TestAdapter(t *testing.T, build func(Server) http.Handler) {
 	t.Run("renderers", func(t *testing.T) { testRenderers(t, build) })
 	t.Run("preflight", func(t *testing.T) { testPreflight(t, build) })
 	t.Run("nested", func(t *testing.T) { testNested(t, build) })
+	t.Run("strict scopes", func(t *testing.T) { testStrictScopes(t, build) })
+	t.Run("value", func(t *testing.T) { testValue(t, build) })
+	t.Run("panics", func(t *testing.T) { testPanics(t, build) })
+	t.Run("request", func(t *testing.T) { testRequestComesBack(t, build) })
 	t.Run("concurrency", func(t *testing.T) { testConcurrency(t, build) })
 }
 
@@ -219,6 +225,10 @@ func testCredentials(t *testing.T, build func(Server) http.Handler) {
 	clientToken := func(scopes ...string) string {
 		return accessToken(t, func(c *authmw.Claims) { c.ClientID, c.Scopes = clientID, scopes })
 	}
+	// Cloudreve 4.12.0 to 4.16.0 left out client_id (CVE-2026-54560).
+	scopedToken := func(scopes ...string) string {
+		return accessToken(t, func(c *authmw.Claims) { c.Scopes = scopes })
+	}
 	rows := []struct {
 		name          string
 		authorization []string
@@ -236,6 +246,11 @@ func testCredentials(t *testing.T, build func(Server) http.Handler) {
 		{name: "valid, of a client with Write for Read", authorization: []string{"Bearer " + clientToken("Files.Write")}},
 		{name: "valid, of a client without the scope", authorization: []string{"Bearer " + clientToken("Shares.Read")}, unscoped: true},
 		{name: "valid, of a client without scopes", authorization: []string{"Bearer " + clientToken()}, unscoped: true},
+		{name: "valid, of a client with an empty list of scopes", authorization: []string{"Bearer " + clientToken([]string{}...)}, unscoped: true},
+		{name: "valid, with the scope but no client", authorization: []string{"Bearer " + scopedToken(scope)}},
+		{name: "valid, with Write for Read but no client", authorization: []string{"Bearer " + scopedToken("Files.Write")}},
+		{name: "valid, with another scope but no client", authorization: []string{"Bearer " + scopedToken("Shares.Read")}, unscoped: true},
+		{name: "valid, with an empty list of scopes and no client", authorization: []string{"Bearer " + scopedToken([]string{}...)}, unscoped: true},
 		{name: "Bearer alone", authorization: []string{"Bearer"}, code: "malformed_token"},
 		{name: "two words", authorization: []string{"Bearer " + valid + " " + valid}, code: "malformed_token"},
 		{name: "garbage", authorization: []string{"Bearer garbage"}, code: "malformed_token"},
@@ -489,32 +504,87 @@ func testRenderers(t *testing.T, build func(Server) http.Handler) {
 	})
 }
 
-// testPreflight sends a browser's question before a request from another origin, which never has credentials.
+// testPreflight sends a browser's question before a request from another origin, which never has credentials. Anyone can
+// send one, with a body and with headers that some handlers obey, so it is denied as any other request is.
 func testPreflight(t *testing.T, build func(Server) http.Handler) {
 	s := site{validator: newValidator(t)}
 	preflight := http.Header{"Origin": {"https://app.example"}, "Access-Control-Request-Method": {"GET"}}
-
-	s.start(t, build(Server{Router: &Middleware{Validator: s.validator, Mode: authmw.Required}, Routes: []Route{
-		s.route(t, http.MethodGet, "/get", authmw.None),
-		s.route(t, http.MethodOptions, "/options", authmw.None),
-	}}))
-	got := s.send(t, http.MethodOptions, "/get", preflight)
-	require.NotEqual(t, http.StatusUnauthorized, got.StatusCode, "a preflight that no route claims passes a middleware around the router")
-	require.Empty(t, got.Header.Values("WWW-Authenticate"))
-	require.Empty(t, got.calls)
-	for _, missing := range []string{"Origin", "Access-Control-Request-Method"} {
-		header := preflight.Clone()
-		header.Del(missing)
-		s.send(t, http.MethodOptions, "/get", header).requireDenied(t, "missing_token")
-		header.Set("Authorization", "Bearer garbage")
-		s.send(t, http.MethodOptions, "/get", header).requireDenied(t, "malformed_token")
+	for _, mode := range []authmw.Mode{authmw.Required, authmw.Mode(7)} {
+		s.start(t, build(Server{Router: &Middleware{Validator: s.validator, Mode: mode}, Routes: []Route{
+			s.route(t, http.MethodGet, "/get", authmw.None),
+			s.route(t, http.MethodOptions, "/options", authmw.None),
+		}}))
+		for _, path := range []string{"/get", "/options", "/nowhere"} {
+			s.send(t, http.MethodOptions, path, preflight).requireDenied(t, "missing_token")
+			disguised := preflight.Clone()
+			disguised.Set("X-HTTP-Method-Override", http.MethodDelete)
+			s.send(t, http.MethodOptions, path, disguised).requireDenied(t, "missing_token")
+		}
 	}
-	s.send(t, http.MethodGet, "/get", preflight).requireDenied(t, "missing_token")
-	s.send(t, http.MethodOptions, "/options", preflight).requireDenied(t, "missing_token")
 
-	s.start(t, build(Server{Routes: []Route{s.route(t, http.MethodOptions, "/options", authmw.Required)}}))
-	s.send(t, http.MethodOptions, "/options", preflight).requireDenied(t, "missing_token")
-	s.send(t, http.MethodOptions, "/options", nil).requireDenied(t, "missing_token")
+	s.start(t, build(Server{Routes: []Route{
+		s.route(t, http.MethodOptions, "/required", authmw.Required),
+		s.route(t, http.MethodOptions, "/optional", authmw.Optional),
+		s.route(t, http.MethodOptions, "/none", authmw.None),
+	}}))
+	s.send(t, http.MethodOptions, "/required", preflight).requireDenied(t, "missing_token")
+	s.send(t, http.MethodOptions, "/optional", preflight).requireServed(t, "")
+	s.send(t, http.MethodOptions, "/none", preflight).requireServed(t, "")
+}
+
+// testStrictScopes has a server whose scopes are roles: a user's own token must hold them too.
+func testStrictScopes(t *testing.T, build func(Server) http.Handler) {
+	s := site{validator: newValidator(t, authmw.WithStrictScopes())}
+	s.start(t, build(Server{Routes: s.modes(t)}))
+	for name, row := range map[string]struct {
+		scopes []string
+		has    bool
+	}{
+		"own token":              {nil, false},
+		"empty list of scopes":   {[]string{}, false},
+		"another scope":          {[]string{"Shares.Read"}, false},
+		"the scope":              {[]string{scope}, true},
+		"Write in place of Read": {[]string{"Files.Write"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			header := http.Header{"Authorization": {"Bearer " + accessToken(t, func(c *authmw.Claims) { c.Scopes = row.scopes })}}
+			for _, path := range []string{"/required", "/optional"} {
+				got := s.send(t, http.MethodGet, path, header)
+				got.requireServed(t, subject)
+				require.Equal(t, row.has, got.calls[0].claims.HasScope(scope), "HasScope agrees with the route")
+				if got = s.send(t, http.MethodGet, path+"/scope", header); row.has {
+					got.requireServed(t, subject)
+				} else {
+					got.requireDenied(t, "insufficient_scope")
+				}
+			}
+			s.send(t, http.MethodGet, "/optional/scope", nil).requireServed(t, "")
+		})
+	}
+}
+
+// testValue has the claims check look a user up for the handler.
+func testValue(t *testing.T, build func(Server) http.Handler) {
+	type user struct{ name string }
+	v := newValidator(t, authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
+		authmw.SetValue(claims, &user{"the user " + claims.Subject})
+		return true, nil
+	}))
+	handle := func(w http.ResponseWriter, r *http.Request, _ *authmw.Claims, _ bool) {
+		u, ok := authmw.Value[*user](r.Context())
+		if !ok {
+			u = &user{"nobody"}
+		}
+		_, _ = io.WriteString(w, u.name)
+	}
+	handler := build(Server{Routes: []Route{{http.MethodGet, "/", Middleware{v, authmw.Optional, nil}, handle}}})
+	for want, token := range map[string]string{"the user " + subject: "Bearer " + accessToken(t, nil), "nobody": ""} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", token)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		require.Equal(t, want, w.Body.String())
+	}
 }
 
 // testNested puts a middleware around the router and others before its routes.

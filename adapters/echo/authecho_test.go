@@ -2,7 +2,6 @@ package authecho_test
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -18,22 +17,37 @@ import (
 func TestAdapter(t *testing.T) {
 	authmwtest.TestAdapter(t, func(s authmwtest.Server) http.Handler {
 		e := echo.New()
+		if s.Recovery != nil {
+			e.Use(recovery(s.Recovery))
+		}
 		if s.Router != nil {
 			e.Use(authecho.Middleware(s.Router.Validator, s.Router.Mode, s.Router.Scopes...))
 		}
 		for _, route := range s.Routes {
 			e.Add(route.Method, route.Path, func(c echo.Context) error {
 				claims, ok := authecho.Claims(c)
-				stored, found := c.Get(authecho.ClaimsKey).(*authmw.Claims)
-				if ok != found || stored != claims {
-					t.Errorf("the store holds %v, Claims returned %v", stored, claims)
-				}
 				route.Handle(c.Response(), c.Request(), claims, ok)
 				return nil
 			}, middleware(route.Middleware))
 		}
 		return e
 	})
+}
+
+// recovery returns a middleware that recovers from a panic. An echo.Context has no way to abort: what is not called does
+// not run.
+func recovery(r *authmwtest.Recovery) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			defer func() {
+				if value := recover(); value != nil {
+					r.Recovered(value)
+					_ = c.NoContent(http.StatusInternalServerError)
+				}
+			}()
+			return next(c)
+		}
+	}
 }
 
 func middleware(m authmwtest.Middleware) echo.MiddlewareFunc {
@@ -85,7 +99,7 @@ func TestHandlersErrorPassesUnchanged(t *testing.T) {
 	require.Equal(t, http.StatusTeapot, w.Code)
 }
 
-// TestPreflightIntoAHandler has preflights to where a handler that takes every method for GET would answer them.
+// TestPreflightIntoAHandler sends a request that only claims to be a preflight to handlers that take every method.
 func TestPreflightIntoAHandler(t *testing.T) {
 	v, err := authmw.New([]byte(authmwtest.Secret))
 	require.NoError(t, err)
@@ -115,33 +129,4 @@ func TestPreflightIntoAHandler(t *testing.T) {
 			require.Equal(t, http.StatusUnauthorized, w.Code)
 		})
 	}
-}
-
-// TestPreflightToALaterMiddleware has one that answers preflights, as for CORS, but also a body.
-func TestPreflightToALaterMiddleware(t *testing.T) {
-	v, err := authmw.New([]byte(authmwtest.Secret))
-	require.NoError(t, err)
-	e := echo.New()
-	e.Use(authecho.Required(v), func(echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			c.Response().Header().Set("Access-Control-Allow-Origin", "https://app.example")
-			c.Response().Header().Set("Content-Length", "8")
-			return c.String(http.StatusOK, "a secret")
-		}
-	})
-	e.GET("/files", func(echo.Context) error { return nil })
-	server := httptest.NewServer(e)
-	defer server.Close()
-	r, err := http.NewRequest(http.MethodOptions, server.URL+"/files", nil)
-	require.NoError(t, err)
-	r.Header.Set("Origin", "https://app.example")
-	r.Header.Set("Access-Control-Request-Method", http.MethodGet)
-	response, err := http.DefaultClient.Do(r)
-	require.NoError(t, err)
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	require.Empty(t, body)
-	require.Equal(t, http.StatusOK, response.StatusCode)
-	require.Equal(t, "https://app.example", response.Header.Get("Access-Control-Allow-Origin"))
 }

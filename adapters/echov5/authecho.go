@@ -9,7 +9,6 @@ package authecho
 import (
 	"encoding/json"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -18,13 +17,9 @@ import (
 	"github.com/authmw/authmw"
 )
 
-// ClaimsKey is the key under which a *echo.Context holds the *authmw.Claims, for code that can only look there. It
-// holds none if the request is anonymous. Claims is the better way to them.
-const ClaimsKey = "authmw.claims"
-
-// Required returns a middleware that admits only requests with a valid token. One that was issued to an OAuth client
-// must hold all scopes; one without a client_id may do everything, see authmw.Claims.HasScope. Middleware says what
-// becomes of the other requests.
+// Required returns a middleware that admits only requests with a valid token. A token with scopes or a client_id must hold
+// all of scopes; a user's own login may do everything, see authmw.Claims.HasScope. Middleware says what becomes of the
+// other requests.
 func Required(v *authmw.Validator, scopes ...string) echo.MiddlewareFunc {
 	return Middleware(v, authmw.Required, scopes...)
 }
@@ -47,52 +42,23 @@ func None() echo.MiddlewareFunc {
 // failure. If the renderer makes something other than JSON, that is written at once, and the error handler called all
 // the same, as Echo does after any response.
 //
-// In a middleware given to Echo.Use, a CORS preflight passes without credentials if its path has routes, but none for
-// OPTIONS. It reaches the middlewares after this one; only status and headers of the answer are sent. Before the route
-// of a group or in Echo.Pre it does not pass. It is better to have the CORS middleware before this one.
+// A CORS preflight has no credentials, so it is denied under Required: put the CORS middleware before this one.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.MiddlewareFunc {
 	scopes = slices.Clone(scopes)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error {
-			if mode == authmw.Required && authmw.IsPreflight(c.Request()) && unclaimed(c) {
-				response, err := echo.UnwrapResponse(c.Response())
-				if err != nil {
-					return err
-				}
-				response.ResponseWriter = headerWriter{response.ResponseWriter}
-				return next(c)
-			}
-			r, err := v.Authenticate(c.Request(), mode, scopes...)
+			received := c.Request()
+			r, err := v.Authenticate(received, mode, scopes...)
 			if err != nil {
-				return deny(c, v.Denial(c.Request(), err), err)
+				return deny(c, v.Denial(received, err), err)
 			}
-			if r != c.Request() {
+			if r != received {
 				c.SetRequest(r)
-				if claims, ok := Claims(c); ok {
-					c.Set(ClaimsKey, claims)
-				} else if c.Get(ClaimsKey) != nil {
-					c.Set(ClaimsKey, nil)
-				}
+				defer func() { authmw.CopyBack(received, c.Request()) }()
 			}
 			return next(c)
 		}
 	}
-}
-
-// headerWriter sends the status and headers of an answer, which is all that a browser looks at after a preflight.
-type headerWriter struct{ http.ResponseWriter }
-
-func (w headerWriter) WriteHeader(status int) {
-	w.Header().Del(echo.HeaderContentLength)
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (headerWriter) Write(p []byte) (int, error) { return len(p), nil }
-
-// unclaimed reports whether Echo itself will answer, since the path has routes, but none for the method. It does not
-// know before routing, in Echo.Pre, nor for paths without routes, which may belong to a later middleware.
-func unclaimed(c *echo.Context) bool {
-	return c.Get(echo.ContextKeyHeaderAllow) != nil
 }
 
 // deny hands the answer to Echo's error handler, which takes JSON alone.

@@ -13,9 +13,9 @@ import (
 	"github.com/authmw/authmw"
 )
 
-// Required returns a middleware that admits only requests with a valid token. One that was issued to an OAuth client
-// must hold all scopes; one without a client_id may do everything, see authmw.Claims.HasScope. Middleware says what
-// becomes of the other requests.
+// Required returns a middleware that admits only requests with a valid token. A token with scopes or a client_id must hold
+// all of scopes; a user's own login may do everything, see authmw.Claims.HasScope. Middleware says what becomes of the
+// other requests.
 func Required(v *authmw.Validator, scopes ...string) func(http.Handler) http.Handler {
 	return Middleware(v, authmw.Required, scopes...)
 }
@@ -32,11 +32,8 @@ func None() func(http.Handler) http.Handler {
 }
 
 // Middleware returns a middleware for a mode that is only known at run time. A request that is denied is answered by
-// v.Deny and does not reach the handler.
-//
-// Around an *http.ServeMux, a CORS preflight that none of its patterns matches passes without credentials; a pattern
-// without a method matches OPTIONS too. Any other handler may be what a stranger must not reach, so it gets no preflight:
-// a CORS middleware belongs outside of this one.
+// v.Deny and does not reach the handler. Neither does a CORS preflight, which has no credentials: put the CORS middleware
+// outside of this one.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) func(http.Handler) http.Handler {
 	scopes = slices.Clone(scopes)
 	return func(next http.Handler) http.Handler {
@@ -44,29 +41,15 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) func(ht
 			return next
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if mode == authmw.Required && authmw.IsPreflight(r) && unclaimed(next, r) {
-				next.ServeHTTP(w, r)
-				return
-			}
 			authenticated, err := v.Authenticate(r, mode, scopes...)
 			if err != nil {
 				v.Deny(w, r, err)
 				return
 			}
+			defer authmw.CopyBack(r, authenticated)
 			next.ServeHTTP(w, authenticated)
 		})
 	}
-}
-
-// unclaimed reports whether next is a router that has no route for r. Only the type itself will do: what embeds an
-// http.ServeMux may well have an answer of its own.
-func unclaimed(next http.Handler, r *http.Request) bool {
-	mux, ok := next.(*http.ServeMux)
-	if !ok {
-		return false
-	}
-	_, pattern := mux.Handler(r)
-	return pattern == ""
 }
 
 // Claims returns the claims of whoever sent r. ok is false if the request is anonymous. It is authmw.FromContext for a

@@ -22,10 +22,26 @@ func TestAdapter(t *testing.T) {
 					route.Handle(w, r, claims, ok)
 				})))
 		}
-		if s.Router == nil {
-			return mux
+		handler := http.Handler(mux)
+		if s.Router != nil {
+			handler = authhttp.Middleware(s.Router.Validator, s.Router.Mode, s.Router.Scopes...)(handler)
 		}
-		return authhttp.Middleware(s.Router.Validator, s.Router.Mode, s.Router.Scopes...)(mux)
+		if s.Recovery != nil {
+			handler = recovery(s.Recovery, handler)
+		}
+		return handler
+	})
+}
+
+func recovery(recovery *authmwtest.Recovery, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if value := recover(); value != nil {
+				recovery.Recovered(value)
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+		}()
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -42,7 +58,7 @@ func middleware(m authmwtest.Middleware) func(http.Handler) http.Handler {
 	}
 }
 
-// TestPreflightIntoAHandler has preflights to where a handler that takes every method for GET would answer them.
+// TestPreflightIntoAHandler sends a request that only claims to be a preflight to handlers that take every method.
 func TestPreflightIntoAHandler(t *testing.T) {
 	v, err := authmw.New([]byte(authmwtest.Secret))
 	require.NoError(t, err)
@@ -60,6 +76,7 @@ func TestPreflightIntoAHandler(t *testing.T) {
 		"a route's own middleware":            mux("/", required(careless)),
 		"a router in a router":                mux("/", required(mux("/files", careless))),
 		"a route below a router's middleware": required(mux("OPTIONS /", careless)),
+		"a router without a route for it":     required(mux("GET /files", careless)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodOptions, "/files", nil)

@@ -1,0 +1,210 @@
+package authmwtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/authmw/authmw"
+)
+
+// Recovery is a recovery middleware outside of everything else in a [Server]. It recovers from a panic and answers with
+// status 500.
+type Recovery struct {
+	// Aborts is whether it also tells the framework not to continue with the request, where a framework can be told.
+	Aborts bool
+	// Recovered is to be called with the value that recover returned.
+	Recovered func(value any)
+}
+
+// panicSource is a function of the application that a Validator calls, and that panics in this test.
+type panicSource struct {
+	name  string
+	build func(panics func()) (*authmw.Validator, error)
+}
+
+// panicSources are all of them. A Validator calls most of them for some requests only.
+func panicSources(secret []byte) []panicSource {
+	keys, err := authmw.NewKeys(secret)
+	if err != nil {
+		panic(err)
+	}
+	clock := authmw.WithClock(func() time.Time { return now })
+	option := func(option func(panics func()) authmw.Option) func(func()) (*authmw.Validator, error) {
+		return func(panics func()) (*authmw.Validator, error) { return authmw.New(secret, clock, option(panics)) }
+	}
+	return []panicSource{
+		{"key source", func(panics func()) (*authmw.Validator, error) {
+			return authmw.NewFromKeySource(authmw.KeySourceFunc(func(context.Context) (*authmw.Keys, error) {
+				panics()
+				return keys, nil
+			}), clock)
+		}},
+		{"key reload", func(panics func()) (*authmw.Validator, error) {
+			return authmw.NewFromKeySource(panickingReloader{keys, panics}, clock)
+		}},
+		{"introspector", func(panics func()) (*authmw.Validator, error) {
+			return authmw.NewFromIntrospector(panickingIntrospector(panics), clock)
+		}},
+		{"clock", option(func(panics func()) authmw.Option {
+			return authmw.WithClock(func() time.Time {
+				panics()
+				return now
+			})
+		})},
+		{"extractor", option(func(panics func()) authmw.Option {
+			return authmw.WithExtractors(authmw.ExtractorFunc(func(*http.Request) (string, error) {
+				panics()
+				return "", nil
+			}))
+		})},
+		{"claims check", option(func(panics func()) authmw.Option {
+			return authmw.WithClaimsCheck(func(context.Context, *authmw.Claims) (bool, error) {
+				panics()
+				return true, nil
+			})
+		})},
+		{"observer", option(func(panics func()) authmw.Option {
+			return authmw.WithObserver(func(authmw.Event) { panics() })
+		})},
+		{"observer of denials", option(func(panics func()) authmw.Option {
+			return authmw.WithObserver(func(e authmw.Event) {
+				if e.Denied {
+					panics()
+				}
+			})
+		})},
+		{"renderer", option(func(panics func()) authmw.Option {
+			return authmw.WithRenderer(func(*http.Request, *authmw.Error) authmw.Response {
+				panics()
+				return authmw.Response{}
+			})
+		})},
+	}
+}
+
+type panickingReloader struct {
+	authmw.KeySource
+	panics func()
+}
+
+func (r panickingReloader) Reload(context.Context, *authmw.Keys) *authmw.Keys {
+	r.panics()
+	return nil
+}
+
+type panickingIntrospector func()
+
+func (panics panickingIntrospector) Introspect(context.Context, string, *authmw.Claims) error {
+	panics()
+	return nil
+}
+
+// testPanics has every function of the application panic or end its goroutine. Whatever recovers from it, the request must
+// not reach the handler.
+func testPanics(t *testing.T, build func(Server) http.Handler) {
+	tokens := map[string]string{
+		"no token": "",
+		"forged":   Mint(t, []byte(Secret+"!"), authmw.Claims{Subject: subject, NotBefore: now}),
+		"valid":    accessToken(t, nil),
+	}
+	ends := map[string]struct {
+		value any // that is recovered; nil for none
+		do    func()
+	}{
+		"error":           {errPanic, func() { panic(errPanic) }},
+		"ErrAbortHandler": {http.ErrAbortHandler, func() { panic(http.ErrAbortHandler) }},
+		"Goexit":          {nil, runtime.Goexit},
+	}
+	recoveries := map[string]func(recovered func(any)) *Recovery{
+		"no recovery":              func(func(any)) *Recovery { return nil },
+		"recovery that aborts":     func(f func(any)) *Recovery { return &Recovery{Aborts: true, Recovered: f} },
+		"recovery that lets it be": func(f func(any)) *Recovery { return &Recovery{Recovered: f} },
+	}
+	for _, source := range panicSources([]byte(Secret)) {
+		sourcePanicked := false
+		for end, how := range ends {
+			for recovery, recoverWith := range recoveries {
+				t.Run(fmt.Sprint(source.name, ", ", end, ", ", recovery), func(t *testing.T) {
+					var panicked, served bool
+					var recovered any
+					v, err := source.build(func() {
+						panicked, sourcePanicked = true, true
+						how.do()
+					})
+					require.NoError(t, err)
+					handle := func(http.ResponseWriter, *http.Request, *authmw.Claims, bool) { served = true }
+					server := Server{
+						Recovery: recoverWith(func(value any) { recovered = value }),
+						Routes: []Route{
+							{http.MethodGet, "/required", Middleware{v, authmw.Required, nil}, handle},
+							{http.MethodGet, "/optional", Middleware{v, authmw.Optional, nil}, handle},
+						},
+					}
+					around := server
+					around.Router = &Middleware{v, authmw.Optional, nil}
+					around.Routes = []Route{{http.MethodGet, "/none", Middleware{nil, authmw.None, nil}, handle}}
+					routes, router := build(server), build(around)
+
+					for kind, token := range tokens {
+						for path, handler := range map[string]http.Handler{"/required": routes, "/optional": routes, "/none": router} {
+							panicked, served, recovered = false, false, nil
+							r := httptest.NewRequest(http.MethodGet, path, nil)
+							if token != "" {
+								r.Header.Set("Authorization", "Bearer "+token)
+							}
+							if escaped := serveAlone(handler, r); server.Recovery == nil {
+								recovered = escaped
+							} else {
+								require.Nil(t, escaped, "%s, %s", kind, path)
+							}
+							if panicked {
+								require.False(t, served, "%s, %s: the handler runs after a panic", kind, path)
+								require.Equal(t, how.value, recovered, "%s, %s: the panic is passed on unchanged", kind, path)
+								continue
+							}
+							admitted := kind == "valid" || kind == "no token" && path != "/required"
+							require.Equal(t, admitted, served, "%s, %s", kind, path)
+						}
+					}
+				})
+			}
+		}
+		require.True(t, sourcePanicked, "%s is called for some request", source.name)
+	}
+
+	// Claims are nil on most denials: an observer that forgets this panics for every stranger.
+	t.Run("observer that reads nil claims", func(t *testing.T) {
+		var recovered any
+		v := newValidator(t, authmw.WithObserver(func(e authmw.Event) { _ = e.Claims.Subject }))
+		handler := build(Server{
+			Recovery: &Recovery{Recovered: func(value any) { recovered = value }},
+			Routes: []Route{{http.MethodGet, "/", Middleware{v, authmw.Required, nil}, func(http.ResponseWriter, *http.Request, *authmw.Claims, bool) {
+				t.Error("the handler runs after a panic")
+			}}},
+		})
+		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+		require.ErrorAs(t, recovered.(error), new(runtime.Error))
+	})
+}
+
+var errPanic = errors.New("a panic of the application's")
+
+// serveAlone serves r in a goroutine of its own, which may end as it likes, and returns the value that it panicked with.
+func serveAlone(handler http.Handler, r *http.Request) (panicked any) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { panicked = recover() }()
+		handler.ServeHTTP(httptest.NewRecorder(), r)
+	}()
+	<-done
+	return panicked
+}
