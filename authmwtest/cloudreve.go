@@ -3,6 +3,7 @@ package authmwtest
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/internal/cloudreve"
@@ -183,7 +186,8 @@ func (c *Cloudreve) Handle(pattern string, mode authmw.Mode, handler http.Handle
 			return
 		}
 		for _, scope := range scopes {
-			if claims != nil && !claims.HasScope(scope) {
+			// To Cloudreve, scopes without a client_id mean nothing.
+			if claims != nil && claims.ClientID != "" && !claims.HasScope(scope) {
 				cloudreveDenial(w, r, cloudreve.CodeInsufficientScope, "Insufficient scope: "+scope)
 				return
 			}
@@ -249,8 +253,7 @@ func (u *CloudreveUser) profile() any {
 
 func (c *Cloudreve) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 	claims, _ := authmw.FromContext(r.Context())
-	// HasScope is of no use here: what an OAuth client was not granted is not answered to it, and a user's own token gets
-	// everything.
+	// Cloudreve leaves out what an OAuth client was not granted. A token without a client_id gets everything.
 	granted := map[string]bool{}
 	for _, scope := range claims.Scopes {
 		granted[scope] = true
@@ -335,17 +338,46 @@ func (c *Cloudreve) state(_ context.Context, grant issuer.Grant) ([]byte, error)
 	return issuer.CloudreveStateHash(user.Email, stored, c.config.SiteID), nil
 }
 
-// Issue returns tokens as a login does or, if the grant has a ClientID, as the grant of an OAuth client does.
+// Issue returns tokens as a login does or, if the grant has a ClientID, as the grant of an OAuth client does. If it has
+// Scopes and no ClientID, they are as Cloudreve 4.12.0 to 4.16.0 issued them to OAuth clients (CVE-2026-54560): the site
+// takes the access token for a user's own login, and a server with package authmw must not. It does not refresh them.
 func (c *Cloudreve) Issue(grant issuer.Grant) issuer.Pair {
 	c.tb.Helper()
 	c.mu.Lock()
-	i := c.issuer
+	i, secret := c.issuer, c.secret
 	c.mu.Unlock()
+	scopes := grant.Scopes
+	if grant.ClientID == "" {
+		grant.Scopes = nil
+	}
 	pair, err := i.Issue(context.Background(), grant)
+	if err == nil && grant.ClientID == "" && scopes != nil {
+		var errRefresh error
+		pair.AccessToken, err = withScopes(pair.AccessToken, scopes, []byte(secret))
+		pair.RefreshToken, errRefresh = withScopes(pair.RefreshToken, scopes, []byte(secret))
+		err = errors.Join(err, errRefresh)
+	}
 	if err != nil {
 		c.tb.Fatalf("authmwtest: cannot issue: %v", err)
 	}
 	return pair
+}
+
+// withScopes returns a token that also has scopes, as its last member.
+func withScopes(token string, scopes []string, secret []byte) (string, error) {
+	segments := strings.Split(token, ".")
+	payload, err := base64.RawURLEncoding.DecodeString(segments[1])
+	if err != nil {
+		return "", err
+	}
+	list, err := json.Marshal(scopes)
+	if err != nil {
+		return "", err
+	}
+	payload = fmt.Appendf(payload[:len(payload)-1], `,"scopes":%s}`, list)
+	input := segments[0] + "." + base64.RawURLEncoding.EncodeToString(payload)
+	signature, err := jwt.SigningMethodHS256.Sign(input, secret)
+	return input + "." + base64.RawURLEncoding.EncodeToString(signature), err
 }
 
 // SetTTL sets for how long tokens that are issued from now on are valid, a second or more.

@@ -4,9 +4,11 @@
 //	site, err := introspect.New("https://cloud.example.com")
 //	v, err := authmw.NewFromIntrospector(site)            // for the same modes and adapters as any other Validator
 //
-// A user's token is shown to GET /api/v4/user/me, an OAuth client's to GET /api/v4/session/oauth/userinfo, for which it
-// needs the scope openid, as all have that Cloudreve issues; one with UserInfo.Read alone is shown to the former. What the
-// site accepts is as the token says. So a ban and a new master key are seen too, as soon as what was answered before is
+// A token without a client_id is shown to GET /api/v4/user/me, an OAuth client's to GET /api/v4/session/oauth/userinfo, for
+// which it needs the scope openid, as all have that Cloudreve issues; one with UserInfo.Read alone is shown to the former.
+// Cloudreve 4.16.1 demands Admin.Read there, so such a token is refused. A token with scopes and no client_id, as Cloudreve
+// 4.12.0 to 4.16.0 issued to OAuth clients (CVE-2026-54560), is bound by its scopes here, although the site takes it for a
+// user's own login. What the site accepts is as the token says. So a ban and a new master key are seen too, as soon as what was answered before is
 // forgotten.
 //
 // # What it costs
@@ -207,7 +209,10 @@ var errNoScope = fmt.Errorf("%w: it has neither the scope openid nor UserInfo.Re
 // questionFor returns what can be asked with a token that claims so.
 func questionFor(claims *authmw.Claims) (question, error) {
 	switch {
-	case claims.ClientID != "" && claims.HasScope("openid"):
+	case claims.ClientID == "":
+		// Cloudreve takes it for a user's own login, which needs no scope there, even if it has scopes (CVE-2026-54560).
+		return question{"/api/v4/user/me", me}, nil
+	case claims.HasScope("openid"):
 		return question{"/api/v4/session/oauth/userinfo", userinfo}, nil
 	case claims.HasScope("UserInfo.Read"):
 		return question{"/api/v4/user/me", me}, nil

@@ -453,6 +453,10 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"yes", own, 200, `{"code":0,"data":{"id":"wGH0"},"msg":""}`, nil},
 		{"yes, to a client", client, 200, `{"sub":"wGH0"}`, nil},
+		{"yes, to scopes without a client", authmw.Claims{Subject: "wGH0", Scopes: []string{"Files.Read"}}, 200, `{"code":0,"data":{"id":"wGH0"}}`, nil},
+		{"yes, to no scopes and no client", authmw.Claims{Subject: "wGH0", Scopes: []string{}}, 200, `{"code":0,"data":{"id":"wGH0"}}`, nil},
+		{"Admin.Read, which 4.16.1 demands", authmw.Claims{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"UserInfo.Read"}}, 200,
+			`{"code":40089,"msg":"Insufficient scope: Admin.Read"}`, authmw.ErrTokenRejected},
 		{"another user", own, 200, `{"code":0,"data":{"id":"ogUy"}}`, authmw.ErrTokenRejected},
 		{"another user, to a client", client, 200, `{"sub":"ogUy"}`, authmw.ErrTokenRejected},
 		{"a client's answer to a user", own, 200, `{"sub":"wGH0"}`, authmw.ErrUnavailable},
@@ -505,9 +509,33 @@ func TestAnswers(t *testing.T) {
 			}
 			require.ErrorIs(t, err, row.want)
 			require.NotContains(t, err.Error(), token)
-			require.NotContains(t, fmt.Sprintf("%+v %#v %v", site, site, *v), token)
+			require.NotContains(t, fmt.Sprintf("%+v %#v %v", site, site, v), token)
 		})
 	}
+}
+
+// TestScopesWithoutAClient has tokens as Cloudreve 4.12.0 to 4.16.0 issued to OAuth clients (CVE-2026-54560): the site takes
+// them for a user's own login, and they are bound here all the same.
+func TestScopesWithoutAClient(t *testing.T) {
+	cloudreve := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{})
+	site, err := introspect.New(siteURL, introspect.WithTransport(cloudreve))
+	require.NoError(t, err)
+	v, err := authmw.NewFromIntrospector(site)
+	require.NoError(t, err)
+	check := func(token string, scopes ...string) error {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		_, err := v.Check(r, authmw.Required, scopes...)
+		return err
+	}
+	token := cloudreve.Issue(issuer.Grant{Subject: "wGH0", Scopes: []string{"openid", "Files.Write"}}).AccessToken
+	require.NoError(t, check(token, "Files.Read"))
+	require.ErrorIs(t, check(token, "Admin.Write"), authmw.ErrInsufficientScope)
+	token = cloudreve.Issue(issuer.Grant{Subject: "wGH0", Scopes: []string{}}).AccessToken
+	require.NoError(t, check(token))
+	require.ErrorIs(t, check(token, "Files.Read"), authmw.ErrInsufficientScope)
+	require.Equal(t, 2, cloudreve.Count("GET /api/v4/user/me"))
+	require.NoError(t, check(cloudreve.Issue(issuer.Grant{Subject: "wGH0"}).AccessToken, "Admin.Write"))
 }
 
 // TestBounded shows that made-up tokens do not push out what is known of good ones.

@@ -10,6 +10,14 @@ import (
 // compatible has refresh tokens work until they expire or their family is revoked, as in Cloudreve.
 type compatible struct{ revocations Revocations }
 
+// permits refuses a grant whose tokens would be bound here and permit everything at a Cloudreve with the same secret.
+func (c *compatible) permits(g Grant) error {
+	if g.Scopes != nil && g.ClientID == "" {
+		return errors.New("issuer: scopes without a client ID do not bind a token at Cloudreve")
+	}
+	return nil
+}
+
 func (c *compatible) firstID() string { return "" }
 
 func (c *compatible) begin(context.Context, refreshToken, time.Time, time.Time) error { return nil }
@@ -19,6 +27,9 @@ var errRotating = errors.New("jti: a token that works once")
 func (c *compatible) renew(ctx context.Context, t refreshToken, now, _ time.Time) (string, time.Time, error) {
 	if t.id != "" {
 		return "", time.Time{}, refused(errRotating)
+	}
+	if err := c.permits(t.grant); err != nil {
+		return "", time.Time{}, refused(err)
 	}
 	switch revoked, err := c.revocations.Revoked(ctx, t.root); {
 	case err != nil:

@@ -40,14 +40,18 @@ const (
 	DefaultGrace      = 30 * time.Second
 )
 
-// Grant is what a login grants: tokens for whom, and through which OAuth client to do what. All of it is UTF-8, and no
-// more than makes a token of 8 KiB.
+// Grant identifies the user that tokens are issued for and, optionally, the OAuth client and its scopes. All of it is
+// UTF-8, and no more than makes a token of 8 KiB.
 type Grant struct {
 	// Subject becomes sub. It has 1 to 255 bytes and no control characters.
 	Subject string
-	// ClientID becomes client_id. It is empty for a user who logs in directly and may do everything.
+	// ClientID becomes client_id. It is empty for a user who logs in directly.
 	ClientID string
-	// Scopes become scopes. They mean nothing without a ClientID.
+	// Scopes become scopes, at most 100. They bind the tokens: package authmw permits no more. A list that is empty but not
+	// nil permits nothing. With neither Scopes nor a ClientID, the tokens permit everything.
+	//
+	// Cloudreve takes a token with scopes and no client_id for a user's own login, which may do everything. If it has the
+	// same secret, give each Grant with Scopes a ClientID. NewCloudreveCompatible insists on it.
 	Scopes []string
 }
 
@@ -59,6 +63,9 @@ func (g Grant) validate() error {
 		if !utf8.ValidString(text) {
 			return errors.New("issuer: subject, client ID and scopes must be UTF-8")
 		}
+	}
+	if n := len(g.Scopes); n > compact.MaxScopes {
+		return fmt.Errorf("issuer: %d scopes: at most %d are accepted", n, compact.MaxScopes)
 	}
 	return nil
 }
@@ -80,6 +87,8 @@ type ttl struct{ access, refresh time.Duration }
 
 // families is one of the two ways to refresh. expires is when the refresh token of a pair issued now does.
 type families interface {
+	// permits returns an error for a grant for which no tokens are issued.
+	permits(g Grant) error
 	// firstID returns the jti of a new family's first refresh token, if it is to have one.
 	firstID() string
 	begin(ctx context.Context, t refreshToken, now, expires time.Time) error
@@ -219,6 +228,10 @@ func New(secret []byte, store Store, options ...Option) (*Issuer, error) {
 // Let the lifetimes be no shorter than those of whoever else issues tokens with the secret: a family is revoked for as
 // long as a refresh token issued here lives, and as the one that Revoke was given does.
 //
+// It issues no token with scopes and no client_id, which Cloudreve would take for a user's own login. Cloudreve 4.12.0 to
+// 4.16.0 issued such tokens to OAuth clients (CVE-2026-54560): Refresh refuses them with ErrInvalidGrant, so that the
+// client has to be authorized again, and Revoke ends them.
+//
 // A refresh token that was stolen stays good for the thief until someone signs out. Prefer New unless Cloudreve's own
 // tokens are to be renewed.
 func NewCloudreveCompatible(secret []byte, revocations Revocations, options ...Option) (*Issuer, error) {
@@ -273,7 +286,7 @@ func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
 	if i == nil || i.families == nil {
 		return Pair{}, unavailable(errNotBuilt)
 	}
-	if err := grant.validate(); err != nil {
+	if err := errors.Join(grant.validate(), i.families.permits(grant)); err != nil {
 		return Pair{}, err
 	}
 	state, err := i.stateOf(ctx, grant)

@@ -439,10 +439,57 @@ func TestRevocationsOutliveTheirTokens(t *testing.T) {
 	}
 }
 
+// TestScopesWithoutAClient has New's tokens bound by their scopes, and keeps a list of nothing apart from no list.
+func TestScopesWithoutAClient(t *testing.T) {
+	i, clock := rotating(t)
+	v, err := authmw.New([]byte(authmwtest.Secret), authmw.WithClock(clock.Now))
+	require.NoError(t, err)
+	for _, scopes := range [][]string{nil, {}, {"Files.Read"}} {
+		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", Scopes: scopes})
+		require.NoError(t, err)
+		for range 2 {
+			claims, err := v.Verify(t.Context(), pair.AccessToken)
+			require.NoError(t, err)
+			require.Equal(t, scopes, claims.Scopes)
+			require.Equal(t, scopes == nil, claims.HasScope("Admin.Write"))
+			pair, err = i.Refresh(t.Context(), pair.RefreshToken)
+			require.NoError(t, err)
+		}
+	}
+}
+
+// TestCompatibleScopesWithoutAClient refuses what Cloudreve would take for a user's own login, and what 4.12.0 to 4.16.0
+// issued (CVE-2026-54560).
+func TestCompatibleScopesWithoutAClient(t *testing.T) {
+	store := issuer.NewMemoryStore()
+	i, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), store)
+	require.NoError(t, err)
+	for _, scopes := range [][]string{{}, {"Files.Read"}} {
+		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", Scopes: scopes})
+		require.ErrorContains(t, err, "scopes without a client ID")
+		require.NotErrorIs(t, err, authmw.ErrUnavailable)
+		require.Zero(t, pair)
+
+		const root = "0c9b9247-266d-4c2f-bbcf-1f59ea6b313b"
+		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"token_type": "refresh", "sub": "wGH0", "scopes": scopes,
+			"root_token_id": root, "exp": time.Now().Add(time.Hour).Unix()}).SignedString([]byte(authmwtest.Secret))
+		require.NoError(t, err)
+		_, err = i.Refresh(t.Context(), token)
+		require.ErrorIs(t, err, issuer.ErrInvalidGrant)
+		require.NoError(t, i.Revoke(t.Context(), token), "its owner can sign out")
+		revoked, err := store.Revoked(t.Context(), root)
+		require.NoError(t, err)
+		require.True(t, revoked)
+	}
+	_, err = i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"Files.Read"}})
+	require.NoError(t, err)
+}
+
 func TestGrantsThatAreNone(t *testing.T) {
 	i, _ := rotating(t)
 	for _, grant := range []issuer.Grant{
-		{}, {Subject: strings.Repeat("x", 256)}, {Subject: "a\x00"}, {Subject: "a\xff"}, {Subject: "a", ClientID: "\xff"}, {Subject: "a", Scopes: []string{"\xff"}}, {Subject: "a", ClientID: "c", Scopes: make([]string, 3000)},
+		{}, {Subject: strings.Repeat("x", 256)}, {Subject: "a\x00"}, {Subject: "a\xff"}, {Subject: "a", ClientID: "\xff"}, {Subject: "a", Scopes: []string{"\xff"}}, {Subject: "a", ClientID: "c", Scopes: []string{strings.Repeat("x", 8<<10)}},
+		{Subject: "a", Scopes: make([]string, 101)},
 	} {
 		_, err := i.Issue(t.Context(), grant)
 		require.Error(t, err, "%.100q", grant)

@@ -45,7 +45,7 @@ type claims struct {
 	jwt.RegisteredClaims
 	StateHash   []byte   `json:"state_hash,omitempty"`
 	RootTokenID string   `json:"root_token_id,omitempty"`
-	Scopes      []string `json:"scopes,omitempty"`
+	Scopes      []string `json:"scopes,omitzero"`
 	ClientID    string   `json:"client_id,omitempty"`
 }
 

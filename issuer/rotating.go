@@ -30,6 +30,8 @@ func (t refreshToken) successor() string {
 	return hashed("authmw successor " + t.root + " " + t.id)[:22]
 }
 
+func (r *rotating) permits(Grant) error { return nil }
+
 func (r *rotating) firstID() string { return rand.Text() }
 
 func (r *rotating) begin(ctx context.Context, t refreshToken, now, expires time.Time) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,6 +76,9 @@ func (s *site) diagnose(ctx context.Context, at api, id, email string) error {
 		return at.other()
 	}
 	findings := []finding{{good, "site", "Cloudreve " + version + " at " + at.url}}
+	if text := oauthDefect(version); text != "" {
+		findings = append(findings, finding{unknown, "scopes", text})
+	}
 
 	if f, ok, err := s.sameSite(ctx, at); err != nil {
 		return err
@@ -120,6 +124,21 @@ func (s *site) diagnose(ctx context.Context, at api, id, email string) error {
 	}
 	findings = append(findings, judgeMe(me, subject, u, key.From))
 	return s.cli.judge(findings)
+}
+
+// oauthDefect returns a warning about the tokens of OAuth clients for the version of Cloudreve that a site reports, or "".
+func oauthDefect(version string) string {
+	var v [3]int
+	if n, _ := fmt.Sscanf(version, "%d.%d.%d", &v[0], &v[1], &v[2]); n != 3 {
+		return ""
+	}
+	switch {
+	case v == [3]int{4, 16, 1}:
+		return "4.16.1 demands Admin.Read of OAuth clients at /user/me, as no other version does: update Cloudreve, if clients are refused"
+	case slices.Compare(v[:], []int{4, 12, 0}) >= 0 && slices.Compare(v[:], []int{4, 16, 0}) <= 0:
+		return "4.12.0 to 4.16.0 issue OAuth clients tokens that may do everything at the site (CVE-2026-54560): update Cloudreve, unless this is a newer build that reports an old version"
+	}
+	return ""
 }
 
 func judgeMe(me cloudreve.Answer, subject string, u *user, from string) finding {
