@@ -98,7 +98,8 @@ func (d *denial) MarshalJSON() ([]byte, error) {
 	return d.body, nil
 }
 
-// Claims returns the claims of whoever sent the request. ok is false if it is anonymous.
+// Claims returns the claims of the sender. On an anonymous request they are nil and ok is false. They are in the request's
+// context, not under a key of Echo's: the example shows how to put them there.
 func Claims(c *echo.Context) (claims *authmw.Claims, ok bool) {
 	return authmw.FromContext(c.Request().Context())
 }

@@ -52,8 +52,8 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) func(ht
 	}
 }
 
-// Claims returns the claims of whoever sent r. ok is false if the request is anonymous. It is authmw.FromContext for a
-// request, so that adapters are alike.
+// Claims returns the claims of the sender of r. On an anonymous request they are nil and ok is false. It is
+// authmw.FromContext for a request, so that adapters are alike.
 func Claims(r *http.Request) (claims *authmw.Claims, ok bool) {
 	return authmw.FromContext(r.Context())
 }

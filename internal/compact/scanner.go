@@ -97,12 +97,26 @@ func (s *scanner) firstMember() (name string, ok bool) {
 // nextMember returns the name of the next member once the last one's value was read; ok is false at the object's end,
 // or on failure.
 func (s *scanner) nextMember() (name string, ok bool) {
-	if s.take('}') {
-		s.depth--
+	if !s.next('}') {
 		return "", false
 	}
-	s.expect(',')
 	return s.name()
+}
+
+// next reads what follows a member or an element: a comma, or the end of the object or array. It reports whether it was
+// a comma.
+func (s *scanner) next(end byte) bool {
+	switch s.peek() {
+	case ',':
+		s.pos++
+		return true
+	case end:
+		s.pos++
+		s.depth--
+	default:
+		s.fail(reasonSyntax)
+	}
+	return false
 }
 
 func (s *scanner) name() (name string, ok bool) {
@@ -137,14 +151,7 @@ func (s *scanner) firstElement() bool {
 }
 
 // nextElement reports whether another element follows the one just read.
-func (s *scanner) nextElement() bool {
-	if s.take(']') {
-		s.depth--
-		return false
-	}
-	s.expect(',')
-	return s.reason == ""
-}
+func (s *scanner) nextElement() bool { return s.next(']') }
 
 // string reads a string. Without escapes it is a slice of the input.
 func (s *scanner) string() string {
@@ -329,33 +336,54 @@ type number struct {
 	whole, fraction, exponent string // fraction and exponent are empty if absent
 }
 
-// number reads a number. On failure its parts are empty.
+// number reads a number, which begins at the next byte. On failure its parts are empty.
 func (s *scanner) number() (n number) {
-	s.peek()
 	s.steps++
-	n.negative = s.accept('-')
-	if s.accept('0') {
-		n.whole = "0"
-	} else if n.whole = s.digits(); n.whole == "" {
+	rest := s.json[s.pos:]
+	rest, n.negative = strings.CutPrefix(rest, "-")
+	ok := true
+	if strings.HasPrefix(rest, "0") {
+		n.whole, rest = rest[:1], rest[1:]
+	} else if n.whole, rest = cutDigits(rest); n.whole == "" {
+		ok = false
+	}
+	if ok && strings.HasPrefix(rest, ".") {
+		n.fraction, rest = cutDigits(rest[1:])
+		ok = n.fraction != ""
+	}
+	if ok && (strings.HasPrefix(rest, "e") || strings.HasPrefix(rest, "E")) {
+		exponent := rest[1:]
+		if strings.HasPrefix(exponent, "+") || strings.HasPrefix(exponent, "-") {
+			exponent = exponent[1:]
+		}
+		var digits string
+		digits, exponent = cutDigits(exponent)
+		n.exponent, rest = rest[1:len(rest)-len(exponent)], exponent
+		ok = digits != ""
+	}
+	if !ok {
 		s.fail(reasonSyntax)
 		return number{}
 	}
-	if s.accept('.') {
-		if n.fraction = s.digits(); n.fraction == "" {
-			s.fail(reasonSyntax)
-			return number{}
-		}
-	}
-	if s.accept('e') || s.accept('E') {
-		start := s.pos
-		_ = s.accept('+') || s.accept('-')
-		if s.digits() == "" {
-			s.fail(reasonSyntax)
-			return number{}
-		}
-		n.exponent = s.json[start:s.pos]
-	}
+	s.pos = len(s.json) - len(rest)
 	return n
+}
+
+// skipNumber checks that a value is a number that fits into a float64 (RFC 8259 section 6: implementations differ in how
+// they read others).
+func (s *scanner) skipNumber() {
+	if n := s.number(); (n.exponent != "" || len(n.whole) > 308) && n.huge() {
+		s.fail(reasonRange)
+	}
+}
+
+// cutDigits returns the decimal digits that text begins with, which may be none, and the rest.
+func cutDigits(text string) (digits, rest string) {
+	i := 0
+	for i < len(text) && '0' <= text[i] && text[i] <= '9' {
+		i++
+	}
+	return text[:i], text[i:]
 }
 
 // huge reports whether the magnitude of n is 10^308 or more. Numbers below that fit into a float64.
@@ -380,23 +408,6 @@ func (n number) huge() bool {
 		exponent = -exponent
 	}
 	return power+exponent >= 308
-}
-
-func (s *scanner) accept(c byte) bool {
-	if s.pos < len(s.json) && s.json[s.pos] == c {
-		s.pos++
-		return true
-	}
-	return false
-}
-
-// digits reads decimal digits, of which there may be none.
-func (s *scanner) digits() string {
-	start := s.pos
-	for s.pos < len(s.json) && '0' <= s.json[s.pos] && s.json[s.pos] <= '9' {
-		s.pos++
-	}
-	return s.json[start:s.pos]
 }
 
 // lastSecond is the last second of the year 9999, the last that RFC 3339 can write.
@@ -457,10 +468,7 @@ func (s *scanner) skip() {
 	case 'n':
 		s.literal("null")
 	default:
-		// RFC 8259 section 6: implementations differ in how they read a number beyond float64.
-		if s.number().huge() {
-			s.fail(reasonRange)
-		}
+		s.skipNumber()
 	}
 }
 
