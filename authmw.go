@@ -154,7 +154,10 @@ func (v *Validator) accept(ctx context.Context, claims *Claims) *Error {
 	if v.check == nil {
 		return nil
 	}
-	switch ok, err := v.check(ctx, claims); {
+	bound := claims.bound
+	ok, err := v.check(ctx, claims)
+	claims.bound = claims.bound || bound // the check may have replaced the whole struct
+	switch {
 	case err != nil:
 		return asError(err)
 	case !ok:
@@ -186,8 +189,8 @@ func (v *Validator) Check(r *http.Request, mode Mode, scopes ...string) (*Claims
 // carries the claims for FromContext and, for a sender made anonymous by WithLenientOptional, the reason for
 // AnonymousReason. On failure the request is nil and the error an *Error.
 //
-// Adapters call it. After the handler they call CopyBack. If Authenticate panics, as a function given to an option may,
-// the request must not reach the handler: an adapter denies it until Authenticate has returned.
+// Authenticate is for adapters, which defer [CopyBack] before they call the handler. It panics if a function given to an
+// option does. Then the request must not reach the handler, even if an outer middleware recovers.
 func (v *Validator) Authenticate(r *http.Request, mode Mode, scopes ...string) (*http.Request, error) {
 	s, err := v.identify(r, mode, scopes)
 	if err != nil {
@@ -205,14 +208,21 @@ func (v *Validator) Authenticate(r *http.Request, mode Mode, scopes ...string) (
 	return &s.request, nil
 }
 
-// CopyBack sets fields of received, the request that an adapter was given, from last, the request at the end of the
-// handler chain: MultipartForm, so that net/http removes the uploaded files, and Pattern, which outer middlewares log.
-// Handlers set them on the copy that Authenticate returned. Adapters call CopyBack after the handler, also if it panics.
-func CopyBack(received, last *http.Request) {
-	if last.MultipartForm != nil { // nil may also mean that a handler replaced the request
-		received.MultipartForm = last.MultipartForm
+// CopyBack copies MultipartForm and Pattern from src to dst, where src has them. It is for adapters: dst is the request
+// that an adapter was given, src the last one that it can see after the handler. A handler sets them on the copy that
+// [Validator.Authenticate] returned, but net/http removes the uploaded files of the request that it made itself, and
+// outer middlewares log its pattern. An adapter defers CopyBack, so that it also runs if the handler panics. Other fields,
+// such as Form and the context, are not copied.
+func CopyBack(dst, src *http.Request) {
+	if dst == src {
+		return
 	}
-	received.Pattern = last.Pattern
+	if src.MultipartForm != nil {
+		dst.MultipartForm = src.MultipartForm
+	}
+	if src.Pattern != "" {
+		dst.Pattern = src.Pattern
+	}
 }
 
 // identify returns who sent r, as a sender whose request is still to be made, nil for an anonymous sender, or why r is
@@ -276,7 +286,8 @@ func (v *Validator) refused(mode Mode, err *Error) (*sender, *Error) {
 	switch error(err.failure) {
 	case ErrMalformedToken, ErrNodeSignature, ErrInvalidSignature, ErrTokenExpired, ErrTokenNotYetValid, ErrInvalidClaims:
 		// Cloudreve looks at sub only after the token has verified, and then denies the request.
-		if e := (*compact.Error)(nil); errors.As(err, &e) && e.Kind == compact.Subject {
+		var e *compact.Error
+		if errors.As(err, &e) && e.Kind == compact.Subject {
 			return nil, err
 		}
 		return &sender{identity: identity{reason: err}}, nil
@@ -296,7 +307,7 @@ func (v *Validator) logUnavailable(ctx context.Context, denial *Error) {
 	}
 	v.mu.Lock()
 	now := time.Now()
-	due := v.loggedAt.IsZero() || now.Sub(v.loggedAt) >= logInterval
+	due := now.Sub(v.loggedAt) >= logInterval
 	if due {
 		v.loggedAt = now
 	}

@@ -19,7 +19,8 @@ const AccessToken = "access"
 // Claims are what a verified token says of the sender. Those that a Validator returns belong to one request alone; the
 // caller may change them. To keep them for longer, copy what is needed: the pointer keeps the request alive.
 //
-// *Claims is a jwt.Claims, so golang-jwt can sign one: the JSON is, member for member, what Cloudreve issues.
+// *Claims is a jwt.Claims, so golang-jwt can sign one: the JSON is, member for member, what Cloudreve issues. Set TokenType
+// to AccessToken.
 type Claims struct {
 	// TokenType is token_type: AccessToken in all claims that a Validator returns.
 	TokenType string
@@ -30,10 +31,11 @@ type Claims struct {
 	// NotBefore is nbf: the token is valid from then on. For Cloudreve it is the time of issue. A fraction of a second in
 	// the token is rounded up. It is zero if absent.
 	NotBefore time.Time
-	// Scopes is scopes, what an OAuth client was granted, see HasScope. It is nil if the token has no such member. A list
-	// that is empty but not nil grants nothing.
+	// Scopes is scopes: what an OAuth client was granted or, on a server that issues its own tokens, the user's roles. See
+	// HasScope. It is nil if the token has no such member, and empty but not nil if the list is empty.
 	Scopes []string
-	// ClientID is client_id, the OAuth client that the token was issued to, or empty if the user logged in directly.
+	// ClientID is client_id, the OAuth client that the token was issued to. It is empty for a user's own login, and for the
+	// tokens of CVE-2026-54560.
 	ClientID string
 
 	segment string     // the payload as it stands in the token, decoded only for those who ask
@@ -59,7 +61,7 @@ func newClaims(c *compact.Claims) Claims {
 // "X.Read", "X.Write". Letter case matters. Nil claims, those of an anonymous sender, have no scope. A claims check that
 // removes scopes, even all of them, does not turn a bound token into a user's own.
 //
-// It is Cloudreve's rule but for a token with scopes and no client_id, which Cloudreve takes for a user's own login.
+// This is Cloudreve's rule, with one exception: Cloudreve takes a token with scopes and no client_id for a user's own login.
 // Cloudreve 4.12.0 to 4.16.0 issued such tokens to OAuth clients (CVE-2026-54560).
 func (c *Claims) HasScope(scope string) bool {
 	switch {
@@ -102,7 +104,8 @@ type claimsJSON struct {
 }
 
 // MarshalJSON returns the claims as Cloudreve issues them: the same members in the same order, times in whole seconds,
-// without zero times, nil Scopes and an empty ClientID. Members that only Decode gives access to are not part of it.
+// without zero times, nil Scopes and an empty ClientID. Claims that are bound by scopes and have none left get an empty
+// list. Members that only Decode gives access to are not part of it.
 func (c Claims) MarshalJSON() ([]byte, error) {
 	seconds := func(t time.Time) *int64 {
 		if t.IsZero() {
@@ -111,7 +114,11 @@ func (c Claims) MarshalJSON() ([]byte, error) {
 		s := t.Unix()
 		return &s
 	}
-	return json.Marshal(claimsJSON{c.TokenType, c.Subject, seconds(c.ExpiresAt), seconds(c.NotBefore), c.Scopes, c.ClientID})
+	scopes := c.Scopes
+	if scopes == nil && c.bound && c.ClientID == "" {
+		scopes = []string{} // without the member, the token would permit everything
+	}
+	return json.Marshal(claimsJSON{c.TokenType, c.Subject, seconds(c.ExpiresAt), seconds(c.NotBefore), scopes, c.ClientID})
 }
 
 // UnmarshalJSON sets c from a token's payload. It is as strict about its form as a Validator, but checks none of the

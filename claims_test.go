@@ -78,6 +78,10 @@ func TestTokenWithScopesButNoClient(t *testing.T) {
 
 				claims.Scopes = nil // as a check may that takes scopes away
 				require.False(t, claims.HasScope("Admin.Write"))
+				encoded, err = json.Marshal(claims)
+				require.NoError(t, err)
+				require.NoError(t, json.Unmarshal(encoded, &again))
+				require.False(t, again.HasScope("Admin.Write"))
 			})
 		}
 	}
@@ -85,25 +89,51 @@ func TestTokenWithScopesButNoClient(t *testing.T) {
 
 // TestStrictScopes keeps the strictness out of an introspector's sight, which chooses by scopes what to ask.
 func TestStrictScopes(t *testing.T) {
-	var shown, checked bool
+	var shown, checked []bool
 	v, err := authmw.NewFromIntrospector(introspectorFunc(func(_ context.Context, _ string, claims *authmw.Claims) error {
-		shown = claims.HasScope("UserInfo.Read")
+		shown = append(shown, claims.HasScope("UserInfo.Read"))
 		return nil
 	}), authmw.WithClock(clock), authmw.WithStrictScopes(), authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
-		checked = claims.HasScope("UserInfo.Read")
+		checked = append(checked, claims.HasScope("UserInfo.Read"))
 		return true, nil
 	}))
 	require.NoError(t, err)
 	own := "Bearer " + sign(usualHeader, usualPayload)
 	_, err = v.Check(newRequest(own), authmw.Required, "Files.Read")
 	require.ErrorIs(t, err, authmw.ErrInsufficientScope)
-	require.True(t, shown)
-	require.False(t, checked)
+	require.Equal(t, []bool{true}, shown)
+	require.Equal(t, []bool{false}, checked)
 	claims, err := v.Verify(t.Context(), strings.TrimPrefix(own, "Bearer "))
 	require.NoError(t, err)
 	require.False(t, claims.HasScope("Files.Read"))
 	_, err = v.Check(newRequest(own), authmw.Required)
 	require.NoError(t, err, "a route that asks for no scope")
+}
+
+// TestCheckThatReplacesClaims has a check that keeps nothing but the subject.
+func TestCheckThatReplacesClaims(t *testing.T) {
+	replace := authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
+		*claims = authmw.Claims{Subject: claims.Subject}
+		return true, nil
+	})
+	own, client := sign(usualHeader, usualPayload), sign(usualHeader, payload(t, `"sub"`, `"client_id":"c","scopes":["Files.Read"],"sub"`))
+	for _, row := range []struct {
+		name, token string
+		v           *authmw.Validator
+		want        error
+	}{
+		{"client's token", client, newValidator(t, replace), authmw.ErrInsufficientScope},
+		{"own token", own, newValidator(t, replace), nil},
+		{"own token, strict", own, newValidator(t, replace, authmw.WithStrictScopes()), authmw.ErrInsufficientScope},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			_, err := row.v.Check(newRequest("Bearer "+row.token), authmw.Required, "Admin.Write")
+			require.ErrorIs(t, err, row.want)
+			claims, err := row.v.Verify(t.Context(), row.token)
+			require.NoError(t, err)
+			require.Equal(t, row.want == nil, claims.HasScope("Admin.Write"))
+		})
+	}
 }
 
 func TestValue(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 type identity struct {
 	context.Context
 	claims *Claims // nil: anonymous
-	reason error   // why a token that was sent counts for nothing
+	reason error   // why the token was ignored, see WithLenientOptional
 }
 
 // sender has all that a handler is given of who sent the request in one allocation, which costs less than three.
@@ -38,7 +38,9 @@ func identityOf(ctx context.Context) *identity {
 }
 
 // NewContext returns a context that carries claims, for FromContext to find, and hides any that ctx carries. Nil claims
-// make it anonymous. Adapters have no need of it, see [Validator.Authenticate]; tests of handlers do.
+// make it anonymous. Adapters have no need of it, see [Validator.Authenticate]; tests of handlers do. Claims that a test
+// makes permit every scope unless they have Scopes or a ClientID: for a server with [WithStrictScopes], give them Scopes,
+// []string{} for none.
 func NewContext(ctx context.Context, claims *Claims) context.Context {
 	return &identity{Context: ctx, claims: claims}
 }
@@ -56,8 +58,8 @@ func FromContext(ctx context.Context) (claims *Claims, ok bool) {
 	return i.claims, true
 }
 
-// AnonymousReason returns the *Error that made the request's token count for nothing, if it was sent one under Optional
-// with WithLenientOptional. For all other requests it is nil.
+// AnonymousReason returns the *Error that made a request with a token anonymous, under Optional with WithLenientOptional.
+// Otherwise it returns nil. Like FromContext, it takes the context of the request, not a *gin.Context.
 func AnonymousReason(ctx context.Context) error {
 	i := identityOf(ctx)
 	if i == nil {
@@ -68,7 +70,7 @@ func AnonymousReason(ctx context.Context) error {
 
 // SetValue leaves v, such as the application's user, on claims for the handler to get with Value. It is for the check set
 // by WithClaimsCheck, which may have had to look v up. A second call replaces the value. The value is not part of what
-// claims print, log or marshal, and the observer does not get it. Nil claims are left alone.
+// claims print, log or marshal, and the observer does not get it. With nil claims, SetValue does nothing.
 func SetValue(claims *Claims, v any) {
 	if claims != nil {
 		claims.value = func() any { return v }
@@ -76,7 +78,9 @@ func SetValue(claims *Claims, v any) {
 }
 
 // Value returns the value that SetValue left on the claims that ctx carries. ok is false if there are no claims, no value,
-// or a value that is not a T. Like claims, a value belongs to one request: what it points to may be shared.
+// or a value that is not a T. The value is not copied: if it is a pointer, other requests may hold the same one. If a
+// request passes two middlewares, it is the value of the inner one's check. Like FromContext, Value takes the context of
+// the request, not a *gin.Context.
 func Value[T any](ctx context.Context) (v T, ok bool) {
 	claims, _ := FromContext(ctx)
 	if claims == nil || claims.value == nil {

@@ -65,7 +65,8 @@ var (
 	// ErrTokenNotYetValid: it is earlier than nbf. Status 401.
 	ErrTokenNotYetValid = invalidToken("token_not_yet_valid", "The access token is not valid yet.", jwt.ErrTokenNotValidYet, jwt.ErrTokenInvalidClaims)
 
-	// ErrWrongTokenType: token_type is not "access"; most often a refresh token was sent. Status 401.
+	// ErrWrongTokenType: token_type is not "access". Most often a refresh token was sent, or a token that another library
+	// made and that has no token_type. Status 401.
 	ErrWrongTokenType = newFailure("wrong_token_type", http.StatusUnauthorized, "invalid_token", "The token is not an access token.", 40020, "Invalid token type", jwt.ErrTokenInvalidClaims)
 
 	// ErrInvalidClaims: the payload is not one strict JSON object with a good sub and exp. Status 401.
@@ -78,7 +79,7 @@ var (
 	// Status 400.
 	ErrAmbiguousCredentials = newFailure("ambiguous_credentials", http.StatusBadRequest, "invalid_request", "The request carries more than one set of credentials.", 40001, "Parameter error")
 
-	// ErrInsufficientScope: the token was issued to an OAuth client without a scope that the route asks for. Status 403.
+	// ErrInsufficientScope: the token lacks a scope that the route asks for, see Claims.HasScope. Status 403.
 	ErrInsufficientScope = newFailure("insufficient_scope", http.StatusForbidden, "insufficient_scope", "The access token lacks a scope that this resource requires.", 40089, "Insufficient scope")
 
 	// ErrUnavailable: a token was sent, but what it takes to check it, the secrets, an Introspector or the check set by

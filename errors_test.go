@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -106,6 +107,23 @@ func TestErrorDetail(t *testing.T) {
 	}
 	_, err := v.Verify(t.Context(), sign(`{"alg":"none"}`, usualPayload))
 	require.EqualError(t, err, "authmw: malformed_token: alg is none; only HS256 is accepted")
+	for alg, want := range map[string]string{
+		"RS256": "authmw: malformed_token: alg is RS256; only HS256 is accepted",
+		"ES384": "authmw: malformed_token: alg is ES384; only HS256 is accepted",
+		"XS256": "authmw: malformed_token: alg: unknown; only HS256 is accepted",
+		"HS256": "authmw: malformed_token: the signature does not have 43 characters",
+	} {
+		// The signatures of other algorithms are longer, or shorter.
+		for _, length := range []int{0, 42, 86, 128, 342} {
+			_, err = v.Verify(t.Context(), encode(`{"alg":"`+alg+`","typ":"JWT"}`)+"."+encode(usualPayload)+"."+strings.Repeat("A", length))
+			require.EqualError(t, err, want)
+		}
+	}
+	for _, token := range []string{"x", "a.b", encode(`{"alg":"RS256"}`) + ".b.c.d", ".."} {
+		_, err = v.Verify(t.Context(), token)
+		require.ErrorIs(t, err, authmw.ErrMalformedToken)
+		require.NotContains(t, err.Error(), "alg")
+	}
 	_, err = v.Verify(t.Context(), sign(`{"alg":"<b>RS256</b>"}`, usualPayload))
 	require.EqualError(t, err, "authmw: malformed_token: alg: unknown; only HS256 is accepted")
 	_, err = v.Verify(t.Context(), sign(`{"alg":"HS256","x":`, usualPayload))

@@ -13,6 +13,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/authmw/authmw"
+	authhttp "github.com/authmw/authmw/adapters/nethttp"
 )
 
 // The examples have a fixed clock and tokens that are signed on the spot; see package authmwtest for tests of your own.
@@ -136,6 +137,54 @@ func ExampleWithClaimsCheck() {
 	_, err = v.Verify(context.Background(), exampleToken(exampleSecret, func(c *authmw.Claims) { c.Subject = "ogUy" }))
 	fmt.Println(err)
 	// Output: authmw: token_rejected
+}
+
+// The check looks the user up once, and leaves it for the handler.
+func ExampleSetValue() {
+	type user struct{ name string }
+	users := map[string]*user{"wGH0": {"Alice"}}
+	v, err := authmw.New(exampleSecret, exampleClock,
+		authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (ok bool, err error) {
+			u, ok := users[claims.Subject]
+			if ok {
+				authmw.SetValue(claims, u)
+			}
+			return ok, nil
+		}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	greet := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u, _ := authmw.Value[*user](r.Context())
+		_, _ = fmt.Fprintln(w, "hello,", u.name)
+	})
+
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Authorization", "Bearer "+exampleToken(exampleSecret, nil))
+	w := httptest.NewRecorder()
+	authhttp.Required(v)(greet).ServeHTTP(w, r)
+	fmt.Print(w.Body)
+	// Output: hello, Alice
+}
+
+// A server that issues its own tokens uses scopes as roles.
+func ExampleWithStrictScopes() {
+	v, err := authmw.New(exampleSecret, exampleClock, authmw.WithStrictScopes())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r := httptest.NewRequest(http.MethodDelete, "/users/7", nil)
+	for _, roles := range [][]string{nil, {"editor"}, {"editor", "admin"}} {
+		r.Header.Set("Authorization", "Bearer "+exampleToken(exampleSecret, func(c *authmw.Claims) { c.Scopes = roles }))
+		_, err := v.Check(r, authmw.Required, "admin")
+		fmt.Println(roles, err)
+	}
+	// Output:
+	// [] authmw: insufficient_scope: the token lacks admin
+	// [editor] authmw: insufficient_scope: the token lacks admin
+	// [editor admin] <nil>
 }
 
 // The log gets what the client does not: the detail of each denial. Neither gets the token.

@@ -74,9 +74,9 @@ func TestHostilePayloadsAllocateLittle(t *testing.T) {
 	}))
 	require.NoError(t, err)
 	size := (8192 - len(encode(usualHeader)) - 45) / 4 * 3
-	for _, hostile := range hostile.Payloads(size) {
-		t.Run(hostile.Name, func(t *testing.T) {
-			header := "Bearer " + sign(usualHeader, hostile.JSON)
+	for _, payload := range hostile.Payloads(size) {
+		t.Run(payload.Name, func(t *testing.T) {
+			header := "Bearer " + sign(usualHeader, payload.JSON)
 			require.Greater(t, len(header), 8000)
 			for name, v := range map[string]*authmw.Validator{"key": newValidator(t), "introspector": introspected} {
 				_, err := v.Check(newRequest(header), authmw.Required, "Admin.Write")

@@ -142,15 +142,19 @@ func WithRenderer(render Renderer) Option {
 // what was wrong with the token.
 //
 // A token that does verify still denies the request if its type is wrong or missing, if it has no sub, if it lacks a scope
-// or if the check set by WithClaimsCheck refuses it. So do ambiguous credentials and ErrUnavailable. Cloudreve denies a
-// token whose payload is the JSON value null, too; here its request is anonymous.
+// or if the check set by WithClaimsCheck refuses it. So do ambiguous credentials and ErrUnavailable. If the form of the
+// payload is not accepted, the request is anonymous whatever the type and sub: Cloudreve accepts some of these tokens, and
+// denies others, such as one whose payload is the JSON value null. With an Introspector, which is asked last, a forged
+// token of the wrong type denies the request too.
 func WithLenientOptional() Option {
 	return func(c *config) { c.lenient = true }
 }
 
-// WithStrictScopes requires that every token holds the scopes that a route asks for, also a user's own token, which may
-// do everything otherwise. It is for servers that issue their own tokens and use scopes as roles. HasScope agrees, on
-// the claims that a handler or the check set by WithClaimsCheck gets.
+// WithStrictScopes binds every token by its scopes. A token with neither scopes nor a client_id, which otherwise permits
+// everything, then permits nothing that asks for a scope. It is for servers that issue their own tokens and use scopes as
+// roles. [Claims.HasScope] agrees, on the claims that a handler or the check set by WithClaimsCheck gets. The check runs
+// before scopes are compared, and may set them. Claims that do not come from this Validator, such as those that a test
+// gives to NewContext, are not strict.
 func WithStrictScopes() Option {
 	return func(c *config) { c.strictScopes = true }
 }
@@ -172,11 +176,12 @@ func WithClaimsCheck(check func(ctx context.Context, claims *Claims) (ok bool, e
 
 // Event is one decision about a request under Required or Optional.
 type Event struct {
+	// Request is the request. It may be read only during the call: the server and CopyBack change it later.
 	Request *http.Request
 	Mode    Mode
 	// Claims are a copy of the sender's claims, also if the request is denied for its scopes or by the check set by
-	// WithClaimsCheck. They are nil if the sender is not known: on every other denial, and for anonymous requests. The
-	// observer may keep them.
+	// WithClaimsCheck. They are nil for anonymous requests, and on a denial for any other reason. The observer may keep
+	// them.
 	Claims *Claims
 	// Err is why the request is denied or, with WithLenientOptional, why it counts as anonymous although it had a token.
 	// It is nil or an *Error, whose LogValue and text tell more than the sender is told.
@@ -209,7 +214,8 @@ func newEvent(r *http.Request, mode Mode, s *sender, denial *Error) Event {
 // Event.Request still has its token: log parts of it, never the whole.
 //
 // Without an observer, a Validator logs to slog's default logger that it denies requests with ErrUnavailable, at most once
-// a minute. With one, that is left to the observer.
+// a minute, and nothing else. It does not log a request whose client has closed the connection. With an observer, it logs
+// nothing.
 func WithObserver(observe func(Event)) Option {
 	return func(c *config) {
 		if observe == nil {

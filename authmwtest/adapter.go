@@ -24,8 +24,10 @@ type Server struct {
 	Routes []Route
 	// Router, if not nil, is a further middleware around the router as a whole.
 	Router *Middleware
-	// Recovery, if not nil, is a recovery middleware around Router and everything else.
-	Recovery *Recovery
+	// Recover, if not nil, asks for a recovery middleware outside of everything else. It calls Recover with the value that
+	// it recovered and answers with status 500. If Recover returns true, it also tells the framework to stop, where a
+	// framework can be told.
+	Recover func(value any) (abort bool)
 }
 
 // Middleware is what an adapter's middleware is made from.

@@ -3,7 +3,6 @@ package authmwtest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -15,15 +14,6 @@ import (
 	"github.com/authmw/authmw"
 )
 
-// Recovery is a recovery middleware outside of everything else in a [Server]. It recovers from a panic and answers with
-// status 500.
-type Recovery struct {
-	// Aborts is whether it also tells the framework not to continue with the request, where a framework can be told.
-	Aborts bool
-	// Recovered is to be called with the value that recover returned.
-	Recovered func(value any)
-}
-
 // panicSource is a function of the application that a Validator calls, and that panics in this test.
 type panicSource struct {
 	name  string
@@ -31,11 +21,10 @@ type panicSource struct {
 }
 
 // panicSources are all of them. A Validator calls most of them for some requests only.
-func panicSources(secret []byte) []panicSource {
+func panicSources(t *testing.T) []panicSource {
+	secret := []byte(Secret)
 	keys, err := authmw.NewKeys(secret)
-	if err != nil {
-		panic(err)
-	}
+	require.NoError(t, err)
 	clock := authmw.WithClock(func() time.Time { return now })
 	option := func(option func(panics func()) authmw.Option) func(func()) (*authmw.Validator, error) {
 		return func(panics func()) (*authmw.Validator, error) { return authmw.New(secret, clock, option(panics)) }
@@ -123,16 +112,12 @@ func testPanics(t *testing.T, build func(Server) http.Handler) {
 		"ErrAbortHandler": {http.ErrAbortHandler, func() { panic(http.ErrAbortHandler) }},
 		"Goexit":          {nil, runtime.Goexit},
 	}
-	recoveries := map[string]func(recovered func(any)) *Recovery{
-		"no recovery":              func(func(any)) *Recovery { return nil },
-		"recovery that aborts":     func(f func(any)) *Recovery { return &Recovery{Aborts: true, Recovered: f} },
-		"recovery that lets it be": func(f func(any)) *Recovery { return &Recovery{Recovered: f} },
-	}
-	for _, source := range panicSources([]byte(Secret)) {
+	aborts := map[string]bool{"recovery that aborts": true, "recovery that does not abort": false}
+	for _, source := range panicSources(t) {
 		sourcePanicked := false
 		for end, how := range ends {
-			for recovery, recoverWith := range recoveries {
-				t.Run(fmt.Sprint(source.name, ", ", end, ", ", recovery), func(t *testing.T) {
+			for recovery, abort := range aborts {
+				t.Run(source.name+", "+end+", "+recovery, func(t *testing.T) {
 					var panicked, served bool
 					var recovered any
 					v, err := source.build(func() {
@@ -140,18 +125,18 @@ func testPanics(t *testing.T, build func(Server) http.Handler) {
 						how.do()
 					})
 					require.NoError(t, err)
-					handle := func(http.ResponseWriter, *http.Request, *authmw.Claims, bool) { served = true }
-					server := Server{
-						Recovery: recoverWith(func(value any) { recovered = value }),
-						Routes: []Route{
-							{http.MethodGet, "/required", Middleware{v, authmw.Required, nil}, handle},
-							{http.MethodGet, "/optional", Middleware{v, authmw.Optional, nil}, handle},
-						},
+					recoverFrom := func(value any) bool {
+						recovered = value
+						return abort
 					}
-					around := server
-					around.Router = &Middleware{v, authmw.Optional, nil}
-					around.Routes = []Route{{http.MethodGet, "/none", Middleware{nil, authmw.None, nil}, handle}}
-					routes, router := build(server), build(around)
+					handle := func(http.ResponseWriter, *http.Request, *authmw.Claims, bool) { served = true }
+					routes := build(Server{Recover: recoverFrom, Routes: []Route{
+						{http.MethodGet, "/required", Middleware{v, authmw.Required, nil}, handle},
+						{http.MethodGet, "/optional", Middleware{v, authmw.Optional, nil}, handle},
+					}})
+					router := build(Server{Recover: recoverFrom, Router: &Middleware{v, authmw.Optional, nil}, Routes: []Route{
+						{http.MethodGet, "/none", Middleware{nil, authmw.None, nil}, handle},
+					}})
 
 					for kind, token := range tokens {
 						for path, handler := range map[string]http.Handler{"/required": routes, "/optional": routes, "/none": router} {
@@ -160,11 +145,7 @@ func testPanics(t *testing.T, build func(Server) http.Handler) {
 							if token != "" {
 								r.Header.Set("Authorization", "Bearer "+token)
 							}
-							if escaped := serveAlone(handler, r); server.Recovery == nil {
-								recovered = escaped
-							} else {
-								require.Nil(t, escaped, "%s, %s", kind, path)
-							}
+							require.Nil(t, serveAlone(handler, r), "%s, %s: build ignores Server.Recover", kind, path)
 							if panicked {
 								require.False(t, served, "%s, %s: the handler runs after a panic", kind, path)
 								require.Equal(t, how.value, recovered, "%s, %s: the panic is passed on unchanged", kind, path)
@@ -182,16 +163,19 @@ func testPanics(t *testing.T, build func(Server) http.Handler) {
 
 	// Claims are nil on most denials: an observer that forgets this panics for every stranger.
 	t.Run("observer that reads nil claims", func(t *testing.T) {
-		var recovered any
+		var recovered error
 		v := newValidator(t, authmw.WithObserver(func(e authmw.Event) { _ = e.Claims.Subject }))
 		handler := build(Server{
-			Recovery: &Recovery{Recovered: func(value any) { recovered = value }},
+			Recover: func(value any) bool {
+				recovered, _ = value.(error)
+				return false
+			},
 			Routes: []Route{{http.MethodGet, "/", Middleware{v, authmw.Required, nil}, func(http.ResponseWriter, *http.Request, *authmw.Claims, bool) {
 				t.Error("the handler runs after a panic")
 			}}},
 		})
 		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
-		require.ErrorAs(t, recovered.(error), new(runtime.Error))
+		require.ErrorAs(t, recovered, new(runtime.Error))
 	})
 }
 

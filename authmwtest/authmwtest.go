@@ -25,7 +25,7 @@ const Lifetime = time.Hour
 // Mint returns a token with the given claims, signed with secret as Cloudreve does. What is left out of the claims
 // becomes what an access token has that is issued now: an empty TokenType "access", a zero NotBefore the real current
 // time unless ExpiresAt is set, and a zero ExpiresAt a Lifetime after NotBefore. With a Clock, set NotBefore to its Now.
-// Scopes only bind a token with a ClientID. Neither claims nor secret need be good: bad tokens are for tests too.
+// Scopes bind a token with or without a ClientID. Neither claims nor secret need be good: bad tokens are for tests too.
 func Mint(tb testing.TB, secret []byte, claims authmw.Claims) string {
 	tb.Helper()
 	if claims.TokenType == "" {

@@ -205,6 +205,8 @@ func (c *Cloudreve) currentUser(r *http.Request) (claims *authmw.Claims, code in
 	switch {
 	case errors.Is(err, authmw.ErrWrongTokenType):
 		return nil, cloudreve.CodeCredentialInvalid, "Invalid token type"
+	case errors.Is(err, authmw.ErrInvalidClaims): // WithLenientOptional denies only those without a subject
+		return nil, cloudreve.CodeNotFound, "User not found"
 	case err != nil || claims == nil:
 		return nil, 0, ""
 	}
@@ -338,46 +340,42 @@ func (c *Cloudreve) state(_ context.Context, grant issuer.Grant) ([]byte, error)
 	return issuer.CloudreveStateHash(user.Email, stored, c.config.SiteID), nil
 }
 
-// Issue returns tokens as a login does or, if the grant has a ClientID, as the grant of an OAuth client does. If it has
-// Scopes and no ClientID, they are as Cloudreve 4.12.0 to 4.16.0 issued them to OAuth clients (CVE-2026-54560): the site
-// takes the access token for a user's own login, and a server with package authmw must not. It does not refresh them.
+// Issue returns tokens as a login does or, if the grant has a ClientID, as the grant of an OAuth client does.
 func (c *Cloudreve) Issue(grant issuer.Grant) issuer.Pair {
 	c.tb.Helper()
 	c.mu.Lock()
-	i, secret := c.issuer, c.secret
+	i := c.issuer
 	c.mu.Unlock()
-	scopes := grant.Scopes
-	if grant.ClientID == "" {
-		grant.Scopes = nil
-	}
 	pair, err := i.Issue(context.Background(), grant)
-	if err == nil && grant.ClientID == "" && scopes != nil {
-		var errRefresh error
-		pair.AccessToken, err = withScopes(pair.AccessToken, scopes, []byte(secret))
-		pair.RefreshToken, errRefresh = withScopes(pair.RefreshToken, scopes, []byte(secret))
-		err = errors.Join(err, errRefresh)
-	}
 	if err != nil {
 		c.tb.Fatalf("authmwtest: cannot issue: %v", err)
 	}
 	return pair
 }
 
-// withScopes returns a token that also has scopes, as its last member.
-func withScopes(token string, scopes []string, secret []byte) (string, error) {
-	segments := strings.Split(token, ".")
-	payload, err := base64.RawURLEncoding.DecodeString(segments[1])
+// IssueWithoutClientID returns tokens as Cloudreve 4.12.0 to 4.16.0 issued them to OAuth clients (CVE-2026-54560): the
+// access token has scopes and no client_id. The site takes it for a user's own login; a server with package authmw must
+// not. The refresh token is as from Issue.
+func (c *Cloudreve) IssueWithoutClientID(grant issuer.Grant) issuer.Pair {
+	c.tb.Helper()
+	pair := c.Issue(grant)
+	c.mu.Lock()
+	secret := []byte(c.secret)
+	c.mu.Unlock()
+	header, rest, _ := strings.Cut(pair.AccessToken, ".")
+	segment, _, _ := strings.Cut(rest, ".")
+	payload, err := base64.RawURLEncoding.DecodeString(segment)
 	if err != nil {
-		return "", err
+		c.tb.Fatalf("authmwtest: cannot issue: %v", err)
 	}
-	list, err := json.Marshal(scopes)
-	if err != nil {
-		return "", err
-	}
-	payload = fmt.Appendf(payload[:len(payload)-1], `,"scopes":%s}`, list)
-	input := segments[0] + "." + base64.RawURLEncoding.EncodeToString(payload)
+	payload, _, _ = bytes.Cut(payload, []byte(`,"client_id":`)) // which is the last member
+	input := header + "." + base64.RawURLEncoding.EncodeToString(append(payload, '}'))
 	signature, err := jwt.SigningMethodHS256.Sign(input, secret)
-	return input + "." + base64.RawURLEncoding.EncodeToString(signature), err
+	if err != nil {
+		c.tb.Fatalf("authmwtest: cannot issue: %v", err)
+	}
+	pair.AccessToken = input + "." + base64.RawURLEncoding.EncodeToString(signature)
+	return pair
 }
 
 // SetTTL sets for how long tokens that are issued from now on are valid, a second or more.
@@ -484,8 +482,11 @@ func (c *Cloudreve) RoundTrip(r *http.Request) (*http.Response, error) {
 	if served.Host == "" {
 		served.Host = r.URL.Host
 	}
-	if served.Body == nil {
+	switch {
+	case served.Body == nil:
 		served.Body = http.NoBody
+	case served.Body != http.NoBody && served.ContentLength == 0:
+		served.ContentLength = -1 // to a client, 0 means unknown
 	}
 	type outcome struct {
 		response *http.Response

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw"
@@ -241,4 +242,49 @@ func TestCloudreve(t *testing.T) {
 		}
 		require.Equal(t, 2, site.Count("POST /api/v4/session/token"))
 	})
+}
+
+// TestCloudreveTokensWithoutClientID has the tokens of CVE-2026-54560, which the site takes for a user's own login.
+func TestCloudreveTokensWithoutClientID(t *testing.T) {
+	site := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{})
+	site.Handle("GET /api/v4/share", authmw.Required, http.NotFoundHandler(), "Shares.Read")
+	grant := issuer.Grant{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "offline_access"}}
+	pair := site.IssueWithoutClientID(grant)
+	v, err := authmw.New([]byte(authmwtest.Secret))
+	require.NoError(t, err)
+	claims, err := v.Verify(t.Context(), pair.AccessToken)
+	require.NoError(t, err)
+	require.Empty(t, claims.ClientID)
+	require.Equal(t, grant.Scopes, claims.Scopes)
+	require.False(t, claims.HasScope("Shares.Read"))
+
+	do := func(method, path, token string, body io.Reader) (status int, answer string) {
+		r, err := http.NewRequest(method, "http://cloud.example.com/api/v4"+path, body)
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", "application/json")
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		response, err := site.RoundTrip(r)
+		require.NoError(t, err)
+		content, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		return response.StatusCode, string(content)
+	}
+	status, _ := do("GET", "/share", pair.AccessToken, nil)
+	require.Equal(t, http.StatusNotFound, status, "the route's own answer")
+	_, answer := do("GET", "/share", site.Issue(grant).AccessToken, nil)
+	require.Contains(t, answer, "Insufficient scope: Shares.Read")
+	// The length of a body of a type of its own is not known to the client.
+	_, answer = do("POST", "/session/token/refresh", "", io.NopCloser(strings.NewReader(`{"refresh_token":"`+pair.RefreshToken+`"}`)))
+	require.Contains(t, answer, `"access_token"`)
+
+	for _, change := range []string{`"sub":""`, `"sub":null`, `"x":1`} {
+		payload := `{"token_type":"access",` + change + `,"exp":253402300799}`
+		input := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
+		signature, err := jwt.SigningMethodHS256.Sign(input, []byte(authmwtest.Secret))
+		require.NoError(t, err)
+		_, answer = do("GET", "/site/ping", input+"."+base64.RawURLEncoding.EncodeToString(signature), nil)
+		require.Contains(t, answer, `{"code":404,"msg":"User not found"`, change)
+	}
 }

@@ -26,14 +26,14 @@ import (
 )
 
 // corsServers has the code of docs/security.md, line by line, so that it compiles.
-func corsServers(v *authmw.Validator, mux *http.ServeMux, e *echo.Echo, r *gin.Engine) (handler http.Handler) {
+func corsServers(v *authmw.Validator, mux *http.ServeMux, e *echo.Echo, r *gin.Engine) http.Handler {
 	browsers := cors.New(cors.Options{
 		AllowedOrigins: []string{"https://app.example"},
 		AllowedMethods: []string{"GET", "POST", "PUT", "PATCH", "DELETE"},
 		AllowedHeaders: []string{"Authorization", "Content-Type"},
 		ExposedHeaders: []string{"WWW-Authenticate", "Retry-After"},
 	})
-	handler = browsers.Handler(authhttp.Required(v)(mux))
+	handler := browsers.Handler(authhttp.Required(v)(mux))
 
 	e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
 		AllowOrigins:  []string{"https://app.example"},
@@ -64,8 +64,11 @@ func checkedSubjects(secret []byte, salt string) (*authmw.Validator, error) {
 	}
 	v, err := authmw.New(secret, authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
 		id, err := ids.Decode(claims.Subject, uid.User)
+		if err != nil {
+			return false, nil
+		}
 		authmw.SetValue(claims, userID(id))
-		return err == nil, nil
+		return true, nil
 	}))
 	return v, err
 }

@@ -4,11 +4,11 @@
 //	site, err := introspect.New("https://cloud.example.com")
 //	v, err := authmw.NewFromIntrospector(site)            // for the same modes and adapters as any other Validator
 //
-// A token without a client_id is shown to GET /api/v4/user/me, an OAuth client's to GET /api/v4/session/oauth/userinfo, for
-// which it needs the scope openid, as all have that Cloudreve issues; one with UserInfo.Read alone is shown to the former.
-// Cloudreve 4.16.1 demands Admin.Read there, so such a token is refused. A token with scopes and no client_id, as Cloudreve
-// 4.12.0 to 4.16.0 issued to OAuth clients (CVE-2026-54560), is bound by its scopes here, although the site takes it for a
-// user's own login. What the site accepts is as the token says. So a ban and a new master key are seen too, as soon as what was answered before is
+// A token without a client_id is shown to GET /api/v4/user/me. An OAuth client's token is shown to
+// GET /api/v4/session/oauth/userinfo if it has the scope openid, as all that Cloudreve issues have. If it has only
+// UserInfo.Read, it is shown to /user/me, where Cloudreve 4.12.0 to 4.16.1 refuse it because they demand Admin.Read. A token
+// with scopes and no client_id, as Cloudreve 4.12.0 to 4.16.0 issued to OAuth clients (CVE-2026-54560), is bound by its
+// scopes here, although the site takes it for a user's own login. What the site accepts is as the token says. So a ban and a new master key are seen too, as soon as what was answered before is
 // forgotten.
 //
 // # What it costs

@@ -10,8 +10,8 @@ import (
 // compatible has refresh tokens work until they expire or their family is revoked, as in Cloudreve.
 type compatible struct{ revocations Revocations }
 
-// permits refuses a grant whose tokens would be bound here and permit everything at a Cloudreve with the same secret.
-func (c *compatible) permits(g Grant) error {
+// check refuses a grant whose tokens would be bound here and permit everything at a Cloudreve with the same secret.
+func (c *compatible) check(g Grant) error {
 	if g.Scopes != nil && g.ClientID == "" {
 		return errors.New("issuer: scopes without a client ID do not bind a token at Cloudreve")
 	}
@@ -28,7 +28,7 @@ func (c *compatible) renew(ctx context.Context, t refreshToken, now, _ time.Time
 	if t.id != "" {
 		return "", time.Time{}, refused(errRotating)
 	}
-	if err := c.permits(t.grant); err != nil {
+	if err := c.check(t.grant); err != nil {
 		return "", time.Time{}, refused(err)
 	}
 	switch revoked, err := c.revocations.Revoked(ctx, t.root); {

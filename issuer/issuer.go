@@ -47,8 +47,12 @@ type Grant struct {
 	Subject string
 	// ClientID becomes client_id. It is empty for a user who logs in directly.
 	ClientID string
-	// Scopes become scopes, at most 100. They bind the tokens: package authmw permits no more. A list that is empty but not
-	// nil permits nothing. With neither Scopes nor a ClientID, the tokens permit everything.
+	// Scopes become scopes, at most 100. They bind the tokens: authmw.Claims.HasScope reports false for any other. A list
+	// that is empty but not nil has no scope at all. With neither Scopes nor a ClientID, the tokens permit everything,
+	// unless the Validator has authmw.WithStrictScopes.
+	//
+	// A refresh repeats them for as long as the login lives. To take a role away, make the roles part of the state hash, so
+	// that the user has to log in again, or change the claims in the check set by authmw.WithClaimsCheck.
 	//
 	// Cloudreve takes a token with scopes and no client_id for a user's own login, which may do everything. If it has the
 	// same secret, give each Grant with Scopes a ClientID. NewCloudreveCompatible insists on it.
@@ -87,8 +91,8 @@ type ttl struct{ access, refresh time.Duration }
 
 // families is one of the two ways to refresh. expires is when the refresh token of a pair issued now does.
 type families interface {
-	// permits returns an error for a grant for which no tokens are issued.
-	permits(g Grant) error
+	// check returns an error if no tokens may be issued for g.
+	check(g Grant) error
 	// firstID returns the jti of a new family's first refresh token, if it is to have one.
 	firstID() string
 	begin(ctx context.Context, t refreshToken, now, expires time.Time) error
@@ -228,9 +232,10 @@ func New(secret []byte, store Store, options ...Option) (*Issuer, error) {
 // Let the lifetimes be no shorter than those of whoever else issues tokens with the secret: a family is revoked for as
 // long as a refresh token issued here lives, and as the one that Revoke was given does.
 //
-// It issues no token with scopes and no client_id, which Cloudreve would take for a user's own login. Cloudreve 4.12.0 to
-// 4.16.0 issued such tokens to OAuth clients (CVE-2026-54560): Refresh refuses them with ErrInvalidGrant, so that the
-// client has to be authorized again, and Revoke ends them.
+// It does not issue a token with scopes and no client_id, which Cloudreve would take for a user's own login, and Refresh
+// refuses such a refresh token with ErrInvalidGrant. No Cloudreve has issued one: 4.12.0 to 4.16.0 left out client_id in
+// the access tokens of OAuth clients (CVE-2026-54560), but not in their refresh tokens. Refresh accepts those, and the new
+// access token has the client_id.
 //
 // A refresh token that was stolen stays good for the thief until someone signs out. Prefer New unless Cloudreve's own
 // tokens are to be renewed.
@@ -286,7 +291,10 @@ func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
 	if i == nil || i.families == nil {
 		return Pair{}, unavailable(errNotBuilt)
 	}
-	if err := errors.Join(grant.validate(), i.families.permits(grant)); err != nil {
+	if err := grant.validate(); err != nil {
+		return Pair{}, err
+	}
+	if err := i.families.check(grant); err != nil {
 		return Pair{}, err
 	}
 	state, err := i.stateOf(ctx, grant)

@@ -458,8 +458,7 @@ func TestScopesWithoutAClient(t *testing.T) {
 	}
 }
 
-// TestCompatibleScopesWithoutAClient refuses what Cloudreve would take for a user's own login, and what 4.12.0 to 4.16.0
-// issued (CVE-2026-54560).
+// TestCompatibleScopesWithoutAClient refuses what Cloudreve would take for a user's own login.
 func TestCompatibleScopesWithoutAClient(t *testing.T) {
 	store := issuer.NewMemoryStore()
 	i, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), store)
@@ -470,12 +469,13 @@ func TestCompatibleScopesWithoutAClient(t *testing.T) {
 		require.NotErrorIs(t, err, authmw.ErrUnavailable)
 		require.Zero(t, pair)
 
-		const root = "0c9b9247-266d-4c2f-bbcf-1f59ea6b313b"
+		root := fmt.Sprintf("0c9b9247-266d-4c2f-bbcf-1f59ea6b313%d", len(scopes))
 		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"token_type": "refresh", "sub": "wGH0", "scopes": scopes,
 			"root_token_id": root, "exp": time.Now().Add(time.Hour).Unix()}).SignedString([]byte(authmwtest.Secret))
 		require.NoError(t, err)
 		_, err = i.Refresh(t.Context(), token)
 		require.ErrorIs(t, err, issuer.ErrInvalidGrant)
+		require.ErrorContains(t, err, "scopes without a client ID")
 		require.NoError(t, i.Revoke(t.Context(), token), "its owner can sign out")
 		revoked, err := store.Revoked(t.Context(), root)
 		require.NoError(t, err)

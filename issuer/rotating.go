@@ -30,7 +30,7 @@ func (t refreshToken) successor() string {
 	return hashed("authmw successor " + t.root + " " + t.id)[:22]
 }
 
-func (r *rotating) permits(Grant) error { return nil }
+func (r *rotating) check(Grant) error { return nil }
 
 func (r *rotating) firstID() string { return rand.Text() }
 

@@ -37,7 +37,7 @@ type field struct {
 	label       string // what Cloudreve calls it
 	value       *string
 	least, most int  // characters
-	printable   bool // control characters are refused
+	noControls  bool // see isControl
 }
 
 // readBody reads fields from the JSON object that is r's body, whose size is limited already. It is stricter than
@@ -77,17 +77,22 @@ func readBody(r *http.Request, fields ...field) error {
 			return badRequest("%s too short", f.label)
 		case length > f.most:
 			return badRequest("%s too long", f.label)
-		case f.printable && strings.ContainsFunc(*f.value, unicode.IsControl):
+		case f.noControls && strings.ContainsFunc(*f.value, isControl):
 			return badRequest("%s must not have control characters", f.label)
 		}
 	}
 	return nil
 }
 
-// isJSON reports whether the values of the Content-Type header are one, and that is application/json in UTF-8. Of two
-// values, a proxy may look at the other one (RFC 9110 section 5.3).
+// isControl reports whether r could break a line, or turn the direction of text, in a log or a mail header.
+func isControl(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+}
+
+// isJSON reports whether there is one Content-Type header, with application/json in UTF-8. Of two headers, a proxy may
+// look at the other one (RFC 9110 section 8.3).
 func isJSON(contentType []string) bool {
-	if len(contentType) != 1 {
+	if len(contentType) != 1 || strings.Contains(contentType[0], "*") { // charset* (RFC 2231), which mime may drop
 		return false
 	}
 	mediaType, parameters, err := mime.ParseMediaType(contentType[0])

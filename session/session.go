@@ -25,8 +25,9 @@
 // # Requests
 //
 // The body is a JSON object of at most 16 KiB with the members above, all of them strings, and no others. There must be
-// one Content-Type header with application/json, which no page of another site can make a browser send unasked. A sign-out with a refresh token
-// that has expired, or whose login is over, is denied as invalid_grant or done; either way, the client is signed out.
+// one Content-Type header with application/json, which no page of another site can make a browser send unasked. A sign-out
+// with an expired token, or one of a login that is over, may be answered with success or with invalid_grant: to the client,
+// both mean that it is signed out.
 //
 // # Answers
 //
@@ -78,8 +79,8 @@ type User struct {
 	Profile any
 }
 
-// LoginFunc checks an e-mail address and a password. The address has 1 to 254 characters, none of them control characters;
-// nothing else is known of it. The password has 4 to 128 characters (not bytes: bcrypt takes 72 of those). It returns
+// LoginFunc checks an e-mail address and a password. The address has 1 to 254 characters, none of which controls lines or
+// the direction of text; nothing else is known of it. The password has 4 to 128 characters (not bytes: bcrypt takes 72 of those). It returns
 //   - ErrInvalidCredentials if there is no such user or it is not their password. It should take the same time for both:
 //     compare against some hash even if there is no user;
 //   - ErrBlocked or ErrNotActivated for a user who must not log in, once the password was found right;
@@ -246,7 +247,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, by methods) {
 
 func (h *handler) serveLogin(r *http.Request) (result, error) {
 	var email, password string
-	err := readBody(r, field{name: "email", label: "Email", value: &email, most: 254, printable: true}, field{name: "password", label: "Password", value: &password, least: 4, most: 128})
+	err := readBody(r, field{name: "email", label: "Email", value: &email, most: 254, noControls: true}, field{name: "password", label: "Password", value: &password, least: 4, most: 128})
 	if err != nil {
 		return result{}, err
 	}
@@ -256,7 +257,7 @@ func (h *handler) serveLogin(r *http.Request) (result, error) {
 
 func (h *handler) serveSecondFactor(r *http.Request) (result, error) {
 	var otp, sessionID string
-	err := readBody(r, field{name: "otp", label: "OTP", value: &otp, most: 128}, field{name: "session_id", label: "SessionID", value: &sessionID, most: 128})
+	err := readBody(r, field{name: "otp", label: "OTP", value: &otp, most: 128, noControls: true}, field{name: "session_id", label: "SessionID", value: &sessionID, most: 128, noControls: true})
 	if err != nil {
 		return result{}, err
 	}

@@ -39,8 +39,11 @@ type login struct {
 // well has a status that says so.
 type cloudreve struct{}
 
-// noCache is Cloudreve's Cache-Control header.
-const noCache = "private, no-cache"
+// noCache is Cloudreve's Cache-Control header. Answers with tokens need more, see noStore.
+const (
+	noCache        = "private, no-cache"
+	noCacheOrStore = noCache + ", " + noStore
+)
 
 func (cloudreve) write(w http.ResponseWriter, status int, cacheControl string, body any) {
 	write(w, status, "application/json; charset=utf-8", cacheControl, body)
@@ -56,9 +59,9 @@ func (c cloudreve) answer(w http.ResponseWriter, action Action, r result) {
 	case ActionSignOut:
 		c.write(w, http.StatusOK, noCache, envelope{Data: ""})
 	case ActionRefresh:
-		c.write(w, http.StatusOK, noCache+", "+noStore, envelope{Data: r.token})
+		c.write(w, http.StatusOK, noCacheOrStore, envelope{Data: r.token})
 	default:
-		c.write(w, http.StatusOK, noCache+", "+noStore, envelope{Data: login{r.user, r.token}})
+		c.write(w, http.StatusOK, noCacheOrStore, envelope{Data: login{r.user, r.token}})
 	}
 }
 
@@ -88,7 +91,11 @@ func (c cloudreve) deny(w http.ResponseWriter, r *http.Request, action Action, f
 			envelope.CorrelationID = uuid.New()
 		}
 	}
-	c.write(w, status, noCache, envelope)
+	cacheControl := noCache
+	if envelope.Data != "" { // with which the login can be finished
+		cacheControl = noCacheOrStore
+	}
+	c.write(w, status, cacheControl, envelope)
 }
 
 // plain answers with HTTP's own means.

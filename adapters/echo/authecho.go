@@ -18,8 +18,8 @@ import (
 )
 
 // Required returns a middleware that admits only requests with a valid token. A token with scopes or a client_id must hold
-// all of scopes; a user's own login may do everything, see authmw.Claims.HasScope. Middleware says what becomes of the
-// other requests.
+// all of scopes. A user's own login may do everything, unless v has authmw.WithStrictScopes. Without scopes, every valid
+// token is admitted, also an OAuth client's. Middleware says what becomes of the other requests.
 func Required(v *authmw.Validator, scopes ...string) echo.MiddlewareFunc {
 	return Middleware(v, authmw.Required, scopes...)
 }
@@ -94,7 +94,7 @@ func (m *message) MarshalJSON() ([]byte, error) {
 func (m *message) String() string { return string(m.body) }
 
 // Claims returns the claims of the sender. On an anonymous request they are nil and ok is false. They are in the request's
-// context, not under a key of Echo's: the example shows how to put them there.
+// context and not under a key of Echo's: for code that looks there, a middleware after this one can call c.Set.
 func Claims(c echo.Context) (claims *authmw.Claims, ok bool) {
 	return authmw.FromContext(c.Request().Context())
 }

@@ -2,6 +2,7 @@ package authecho_test
 
 import (
 	"errors"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -17,8 +18,8 @@ import (
 func TestAdapter(t *testing.T) {
 	authmwtest.TestAdapter(t, func(s authmwtest.Server) http.Handler {
 		e := echo.New()
-		if s.Recovery != nil {
-			e.Use(recovery(s.Recovery))
+		if s.Recover != nil {
+			e.Use(recovery(s.Recover))
 		}
 		if s.Router != nil {
 			e.Use(authecho.Middleware(s.Router.Validator, s.Router.Mode, s.Router.Scopes...))
@@ -34,14 +35,14 @@ func TestAdapter(t *testing.T) {
 	})
 }
 
-// recovery returns a middleware that recovers from a panic. An echo.Context has no way to abort: what is not called does
-// not run.
-func recovery(r *authmwtest.Recovery) echo.MiddlewareFunc {
+// recovery returns a middleware that recovers from a panic. A handler that was not called does not run, so there is nothing
+// to abort.
+func recovery(recovered func(value any) bool) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			defer func() {
 				if value := recover(); value != nil {
-					r.Recovered(value)
+					recovered(value)
 					_ = c.NoContent(http.StatusInternalServerError)
 				}
 			}()
@@ -97,6 +98,39 @@ func TestHandlersErrorPassesUnchanged(t *testing.T) {
 	w := httptest.NewRecorder()
 	e.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/files", nil))
 	require.Equal(t, http.StatusTeapot, w.Code)
+}
+
+// TestFormOfAReplacedRequest has a middleware after authecho that replaces the request, and a handler that replaces it by
+// one that has no form.
+func TestFormOfAReplacedRequest(t *testing.T) {
+	v, err := authmw.New([]byte(authmwtest.Secret))
+	require.NoError(t, err)
+	form := new(multipart.Form)
+	e := echo.New()
+	e.Use(authecho.Optional(v), func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			c.SetRequest(c.Request().WithContext(c.Request().Context()))
+			return next(c)
+		}
+	})
+	e.POST("/form", func(c echo.Context) error {
+		c.Request().MultipartForm, c.Request().Pattern = form, "POST /form"
+		return nil
+	})
+	e.POST("/none", func(c echo.Context) error {
+		c.SetRequest(httptest.NewRequest(http.MethodGet, "/", nil))
+		return nil
+	})
+	for _, path := range []string{"/form", "/none"} {
+		request := httptest.NewRequest(http.MethodPost, path, nil)
+		request.Header.Set("Authorization", "Bearer "+authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0"}))
+		if path == "/none" {
+			request.MultipartForm, request.Pattern = form, "POST /form"
+		}
+		e.ServeHTTP(httptest.NewRecorder(), request)
+		require.Same(t, form, request.MultipartForm, path)
+		require.Equal(t, "POST /form", request.Pattern, path)
+	}
 }
 
 // TestPreflightIntoAHandler sends a request that only claims to be a preflight to handlers that take every method.

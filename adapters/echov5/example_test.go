@@ -53,8 +53,9 @@ func ExampleClaims() {
 	e := echo.New()
 	e.Use(authecho.Required(v), func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error {
-			claims, _ := authecho.Claims(c)
-			c.Set("claims", claims)
+			if claims, ok := authecho.Claims(c); ok {
+				c.Set("claims", claims)
+			}
 			return next(c)
 		}
 	})

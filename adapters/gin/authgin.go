@@ -7,6 +7,7 @@ package authgin
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 
 	"github.com/gin-gonic/gin"
@@ -15,8 +16,8 @@ import (
 )
 
 // Required returns a middleware that admits only requests with a valid token. A token with scopes or a client_id must hold
-// all of scopes; a user's own login may do everything, see authmw.Claims.HasScope. Middleware says what becomes of the
-// other requests.
+// all of scopes. A user's own login may do everything, unless v has authmw.WithStrictScopes. Without scopes, every valid
+// token is admitted, also an OAuth client's. Middleware says what becomes of the other requests.
 func Required(v *authmw.Validator, scopes ...string) gin.HandlerFunc {
 	return Middleware(v, authmw.Required, scopes...)
 }
@@ -40,25 +41,24 @@ func None() gin.HandlerFunc {
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) gin.HandlerFunc {
 	scopes = slices.Clone(scopes)
 	return func(c *gin.Context) {
-		admitted := false
+		received := c.Request
+		var admitted *http.Request
 		defer func() {
 			// After a panic, Gin continues with the next handler unless the middleware that recovers calls Abort.
-			if !admitted {
+			if admitted == nil {
 				c.Abort()
 			}
 		}()
-		received := c.Request
-		r, err := v.Authenticate(received, mode, scopes...)
+		admitted, err := v.Authenticate(received, mode, scopes...)
 		if err != nil {
 			_ = c.Error(denied{err})
 			v.Deny(c.Writer, received, err)
 			return
 		}
-		admitted = true
-		if r == received {
+		if admitted == received {
 			return
 		}
-		c.Request = r
+		c.Request = admitted
 		defer func() { authmw.CopyBack(received, c.Request) }()
 		c.Next()
 	}
@@ -76,7 +76,7 @@ func (d denied) Error() string {
 }
 
 // Claims returns the claims of the sender. On an anonymous request they are nil and ok is false. They are in the request's
-// context, not under a key of Gin's: the example shows how to put them there.
+// context and not under a key of Gin's: for code that looks there, a middleware after this one can call c.Set.
 func Claims(c *gin.Context) (claims *authmw.Claims, ok bool) {
 	return authmw.FromContext(c.Request.Context())
 }

@@ -3,6 +3,7 @@ package authgin_test
 import (
 	"context"
 	"errors"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -19,8 +20,8 @@ import (
 func TestAdapter(t *testing.T) {
 	authmwtest.TestAdapter(t, func(s authmwtest.Server) http.Handler {
 		r := newEngine()
-		if s.Recovery != nil {
-			r.Use(recovery(s.Recovery))
+		if s.Recover != nil {
+			r.Use(recovery(s.Recover))
 		}
 		if s.Router != nil {
 			r.Use(authgin.Middleware(s.Router.Validator, s.Router.Mode, s.Router.Scopes...))
@@ -36,13 +37,12 @@ func TestAdapter(t *testing.T) {
 }
 
 // recovery returns a middleware such as gin.Recovery, which aborts, or sentry-go/gin, which does not.
-func recovery(r *authmwtest.Recovery) gin.HandlerFunc {
+func recovery(abort func(value any) bool) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		defer func() {
 			if value := recover(); value != nil {
-				r.Recovered(value)
 				c.JSON(http.StatusInternalServerError, gin.H{"error": "internal"})
-				if r.Aborts {
+				if abort(value) {
 					c.Abort()
 				}
 			}
@@ -87,6 +87,28 @@ func TestDenialIsRecordedAndAborts(t *testing.T) {
 	require.ErrorIs(t, recorded[0], authmw.ErrMissingToken)
 	var denied *authmw.Error
 	require.ErrorAs(t, recorded[0], &denied)
+}
+
+// TestFormOfAReplacedRequest has a middleware after authgin that replaces the request, and a handler that replaces it by one
+// that has no form.
+func TestFormOfAReplacedRequest(t *testing.T) {
+	v, err := authmw.New([]byte(authmwtest.Secret))
+	require.NoError(t, err)
+	form := new(multipart.Form)
+	r := newEngine()
+	r.Use(authgin.Optional(v), func(c *gin.Context) { c.Request = c.Request.WithContext(c.Request.Context()) })
+	r.POST("/form", func(c *gin.Context) { c.Request.MultipartForm, c.Request.Pattern = form, "POST /form" })
+	r.POST("/none", func(c *gin.Context) { c.Request = httptest.NewRequest(http.MethodGet, "/", nil) })
+	for _, path := range []string{"/form", "/none"} {
+		request := httptest.NewRequest(http.MethodPost, path, nil)
+		request.Header.Set("Authorization", "Bearer "+authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0"}))
+		if path == "/none" {
+			request.MultipartForm, request.Pattern = form, "POST /form"
+		}
+		r.ServeHTTP(httptest.NewRecorder(), request)
+		require.Same(t, form, request.MultipartForm, path)
+		require.Equal(t, "POST /form", request.Pattern, path)
+	}
 }
 
 // TestPreflightIntoAHandler sends a request that only claims to be a preflight to handlers that take every method.

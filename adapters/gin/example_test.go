@@ -55,8 +55,9 @@ func ExampleClaims() {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.Use(authgin.Required(v), func(c *gin.Context) {
-		claims, _ := authgin.Claims(c)
-		c.Set("claims", claims)
+		if claims, ok := authgin.Claims(c); ok {
+			c.Set("claims", claims)
+		}
 	})
 	r.GET("/files", func(c *gin.Context) {
 		c.String(http.StatusOK, "hello, "+c.MustGet("claims").(*authmw.Claims).Subject)

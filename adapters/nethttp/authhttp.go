@@ -14,8 +14,8 @@ import (
 )
 
 // Required returns a middleware that admits only requests with a valid token. A token with scopes or a client_id must hold
-// all of scopes; a user's own login may do everything, see authmw.Claims.HasScope. Middleware says what becomes of the
-// other requests.
+// all of scopes. A user's own login may do everything, unless v has authmw.WithStrictScopes. Without scopes, every valid
+// token is admitted, also an OAuth client's. Middleware says what becomes of the other requests.
 func Required(v *authmw.Validator, scopes ...string) func(http.Handler) http.Handler {
 	return Middleware(v, authmw.Required, scopes...)
 }
@@ -32,8 +32,9 @@ func None() func(http.Handler) http.Handler {
 }
 
 // Middleware returns a middleware for a mode that is only known at run time. A request that is denied is answered by
-// v.Deny and does not reach the handler. Neither does a CORS preflight, which has no credentials: put the CORS middleware
-// outside of this one.
+// v.Deny and does not reach the handler.
+//
+// A CORS preflight has no credentials, so it is denied under Required: put the CORS middleware outside of this one.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) func(http.Handler) http.Handler {
 	scopes = slices.Clone(scopes)
 	return func(next http.Handler) http.Handler {

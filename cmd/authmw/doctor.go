@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
+	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,8 @@ func (c *cli) doctorCommand() *cobra.Command {
 site that the database belongs to, and how far apart its clock is from this one.
 
 It sends the site three GET requests, one of them with a token that is valid for
-a minute; the key is not sent. The exit status is 1 if something is wrong.`,
+a minute; the key is not sent. The exit status is 1 if something is wrong. A
+warning about the version that the site reports does not change it.`,
 		Example: `  authmw doctor --config data/conf.ini --url http://127.0.0.1:5212
   authmw doctor --key-file key.txt --user wGH0 --url https://cloud.example.com`,
 		Args: arguments(0, 0, "no arguments but --url with the site"),
@@ -75,7 +77,7 @@ func (s *site) diagnose(ctx context.Context, at api, id, email string) error {
 	if *ping.Code != 0 || json.Unmarshal(ping.Data, &version) != nil {
 		return at.other()
 	}
-	findings := []finding{{good, "site", "Cloudreve " + version + " at " + at.url}}
+	findings := []finding{{good, "site", fmt.Sprintf("Cloudreve %.40s at %s", version, at.url)}}
 	if text := oauthDefect(version); text != "" {
 		findings = append(findings, finding{unknown, "scopes", text})
 	}
@@ -126,16 +128,23 @@ func (s *site) diagnose(ctx context.Context, at api, id, email string) error {
 	return s.cli.judge(findings)
 }
 
+var versionPattern = regexp.MustCompile(`^v?(\d{1,4})\.(\d{1,4})\.(\d{1,4})\b`)
+
 // oauthDefect returns a warning about the tokens of OAuth clients for the version of Cloudreve that a site reports, or "".
 func oauthDefect(version string) string {
-	var v [3]int
-	if n, _ := fmt.Sscanf(version, "%d.%d.%d", &v[0], &v[1], &v[2]); n != 3 {
+	match := versionPattern.FindStringSubmatch(version)
+	if match == nil {
 		return ""
 	}
+	var v [3]int
+	for i := range v {
+		v[i], _ = strconv.Atoi(match[i+1]) // of four digits at most
+	}
+	major, minor, patch := v[0], v[1], v[2]
 	switch {
-	case v == [3]int{4, 16, 1}:
-		return "4.16.1 demands Admin.Read of OAuth clients at /user/me, as no other version does: update Cloudreve, if clients are refused"
-	case slices.Compare(v[:], []int{4, 12, 0}) >= 0 && slices.Compare(v[:], []int{4, 16, 0}) <= 0:
+	case major == 4 && minor == 16 && patch == 1:
+		return "4.16.1 demands Admin.Read of OAuth clients at /user/me: update Cloudreve, if clients are refused"
+	case major == 4 && (12 <= minor && minor < 16 || minor == 16 && patch == 0):
 		return "4.12.0 to 4.16.0 issue OAuth clients tokens that may do everything at the site (CVE-2026-54560): update Cloudreve, unless this is a newer build that reports an old version"
 	}
 	return ""

@@ -138,14 +138,20 @@ func (s *site) examine(ctx context.Context, args []string) (*report, error) {
 		return nil, err
 	}
 	signed, verified := sign(token, secret)
-	_, err = v.Verify(ctx, token)
+	claims, err := v.Verify(ctx, token)
 	if errors.Is(err, authmw.ErrInvalidSignature) {
 		if s.read != nil {
 			r.add(err)
 		}
-		_, err = v.Verify(ctx, signed)
+		claims, err = v.Verify(ctx, signed)
 	}
 	r.add(err)
+	if claims != nil { // whose times are those that count, where there are fractions
+		r.Until = &claims.ExpiresAt
+		if !claims.NotBefore.IsZero() {
+			r.From = &claims.NotBefore
+		}
+	}
 	if s.read != nil {
 		r.Verified = &verified
 	}

@@ -170,7 +170,7 @@ func standIn(t *testing.T, id string, now time.Time) *httptest.Server {
 	mux := http.NewServeMux()
 	mux.Handle("/", site)
 	mux.HandleFunc("/yes/", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, `{"code":0,"data":"4.14.0"}`) })
-	for _, version := range []string{"4.11.9", "4.16.0-pro", "4.16.1", "4.17.0", "unknown"} {
+	for _, version := range []string{"4.11.9", "4.12.0", "4.16.0-pro", "v4.16.0", "4.16.1", "4.17.0", "unknown"} {
 		mux.HandleFunc("/"+version+"/api/v4/site/ping", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintf(w, `{"code":0,"data":%q}`, version) })
 		mux.Handle("/"+version+"/", http.StripPrefix("/"+version, site))
 	}

@@ -44,7 +44,7 @@ as JSON. That needs the database.`,
 	flags.DurationVar(&order.ttl, "ttl", 0, "for how long the token is valid, a `DURATION` such as 90s or 24h (default what the site has, else 1h)")
 	flags.StringVar(&order.notBefore, "nbf", "", "from when it is valid: a `TIME` such as 2026-11-24T10:00:00Z, Unix seconds, or from now such as -5m (default now)")
 	flags.StringSliceVar(&order.scopes, "scopes", nil, "what an OAuth client may do, `SCOPES` such as Files.Read,Shares.Write")
-	flags.StringVar(&order.clientID, "client-id", "", "the OAuth client's `ID`; without it, the token may do all that the user may")
+	flags.StringVar(&order.clientID, "client-id", "", "the OAuth client's `ID`, which --scopes need; without both, the token may do all that the user may")
 	var login bool
 	flags.BoolVar(&login, "login", false, "the token of whoever is logged in, in place of a new one")
 	flags.BoolVar(&order.refresh, "refresh", false, "a pair with a refresh token, as JSON")
@@ -85,7 +85,7 @@ func (s *site) token(ctx context.Context, o order) error {
 	}
 	o.scopes = scopes
 	if len(o.scopes) > 0 && o.clientID == "" {
-		return errors.New("--scopes bind only an OAuth client's token: add --client-id, or the token may do everything")
+		return errors.New("--scopes without --client-id: Cloudreve would let such a token do everything; add --client-id")
 	}
 	from, err := parseTime(o.notBefore, s.cli.now())
 	if err != nil {

@@ -186,11 +186,11 @@ func (c *Claims) Check(expect Expect) error {
 		}
 		return err
 	}
-	if c.ExpiresAt.IsZero() {
-		return &Error{Kind: Claim, Member: "exp", Reason: reasonMissing}
-	}
 	if reason := CheckSubject(c.Subject); reason != "" {
 		return &Error{Kind: Subject, Member: "sub", Reason: reason}
+	}
+	if c.ExpiresAt.IsZero() {
+		return &Error{Kind: Claim, Member: "exp", Reason: reasonMissing}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ package compact
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -90,12 +91,12 @@ func (v *Verifier) Verify(token string, expect Expect, claims *Claims) error {
 // Read fills claims from a token as Verify does, with the same errors, but looks neither at its MAC nor at their values:
 // anyone may have written them, and Check is still to be called. It is for those who have no key.
 func Read(token string, claims *Claims) error {
+	s := &scratch{decoded: make([]byte, len(token))}
 	header, rest, _ := strings.Cut(token, ".")
 	segment, signature, found := strings.Cut(rest, ".")
 	if !found || len(signature) != signatureLen {
-		return malformed(reasonShape)
+		return s.shapeError(token)
 	}
-	s := &scratch{decoded: make([]byte, len(token))}
 	if header != issuedHeader {
 		if err := s.checkHeader(header); err != nil {
 			return err
@@ -119,14 +120,14 @@ func Read(token string, claims *Claims) error {
 func (v *Verifier) authenticate(token string, s *scratch) (segment string, payload []byte, err error) {
 	// RFC 7515 section 3.1: BASE64URL(header) || '.' || BASE64URL(payload) || '.' || BASE64URL(signature). The signature's
 	// length is known, so what is no token is mostly seen in one place, however long it is.
-	inputLen := len(token) - signatureLen - 1
-	if inputLen < 0 || token[inputLen] != '.' {
-		return "", nil, malformed(reasonShape)
-	}
-	input, signature := token[:inputLen], token[inputLen+1:]
 	if len(s.decoded) < len(token) { // which is more than any part of it decodes to
 		s.decoded = make([]byte, len(token))
 	}
+	inputLen := len(token) - signatureLen - 1
+	if inputLen < 0 || token[inputLen] != '.' {
+		return "", nil, s.shapeError(token)
+	}
+	input, signature := token[:inputLen], token[inputLen+1:]
 
 	undecoded, unhashed, n := "", input, 0
 	issued := !v.Plain && strings.HasPrefix(input, issuedStart)
@@ -165,6 +166,21 @@ func (v *Verifier) authenticate(token string, s *scratch) (segment string, paylo
 		}
 	}
 	return "", nil, &Error{Kind: Signature, Reason: reasonSignature}
+}
+
+// shapeError returns the error of a token whose last segment does not have the length of a signature. The signatures of
+// other algorithms are longer, so the header may say what is wrong.
+func (s *scratch) shapeError(token string) error {
+	header, rest, _ := strings.Cut(token, ".")
+	_, signature, found := strings.Cut(rest, ".")
+	if !found || strings.Contains(signature, ".") {
+		return malformed(reasonShape)
+	}
+	var e *Error
+	if errors.As(s.checkHeader(header), &e) && e.Member == "alg" {
+		return e
+	}
+	return malformed(reasonSignatureLength)
 }
 
 // checkHeader reads a header other than Cloudreve's.

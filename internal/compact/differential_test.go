@@ -39,26 +39,27 @@ func oracle(token string, now func() time.Time) (*oracleClaims, error) {
 
 // stricter are all the reasons for which a token may be refused that golang-jwt accepts.
 var stricter = map[string]string{
-	reasonBase64:       "CR, LF and trailing bits in base64url",
-	reasonShape:        "CR and LF in the signature",
-	reasonHeaderLength: "a long header",
-	reasonMembers:      "many members",
-	reasonScopes:       "many scopes",
-	reasonHeaderType:   "another typ",
-	reasonUnsupported:  "crit, b64, zip, enc, cty",
-	reasonUTF8:         "bad UTF-8 and lone surrogates, which encoding/json replaces",
-	reasonDepth:        "deep nesting",
-	reasonDuplicate:    "duplicate members, of which the last wins there",
-	reasonFolded:       "member names in other letter case, which encoding/json folds",
-	reasonRange:        "numbers of 10^308 or more in members that Cloudreve does not know",
-	reasonNotString:    "null for a string other than token_type and sub, and a kid that is not a string",
-	reasonNotStrings:   "null for an array of strings",
-	reasonNotNumber:    "null and strings for a number",
-	reasonNegative:     "nbf and iat before 1970",
-	reasonExponent:     "numbers with an exponent",
-	reasonFar:          "times past the year 9999",
-	reasonLong:         "a long sub",
-	reasonControl:      "control characters in sub",
+	reasonBase64:          "CR, LF and trailing bits in base64url",
+	reasonShape:           "CR and LF in the signature",
+	reasonSignatureLength: "CR and LF in the signature",
+	reasonHeaderLength:    "a long header",
+	reasonMembers:         "many members",
+	reasonScopes:          "many scopes",
+	reasonHeaderType:      "another typ",
+	reasonUnsupported:     "crit, b64, zip, enc, cty",
+	reasonUTF8:            "bad UTF-8 and lone surrogates, which encoding/json replaces",
+	reasonDepth:           "deep nesting",
+	reasonDuplicate:       "duplicate members, of which the last wins there",
+	reasonFolded:          "member names in other letter case, which encoding/json folds",
+	reasonRange:           "numbers of 10^308 or more in members that Cloudreve does not know",
+	reasonNotString:       "null for a string other than token_type and sub, and a kid that is not a string",
+	reasonNotStrings:      "null for an array of strings",
+	reasonNotNumber:       "null and strings for a number",
+	reasonNegative:        "nbf and iat before 1970",
+	reasonExponent:        "numbers with an exponent",
+	reasonFar:             "times past the year 9999",
+	reasonLong:            "a long sub",
+	reasonControl:         "control characters in sub",
 }
 
 // compare compares the answer to a token with golang-jwt's, at a whole second and between two: golang-jwt accepts what is
@@ -101,6 +102,7 @@ func compareAt(t *testing.T, token string, now func() time.Time) {
 	var refused *Error
 	require.ErrorAs(t, err, &refused)
 	if refused.Kind == NotYetValid || refused.Kind == Expired {
+		require.GreaterOrEqual(t, refused.By, time.Duration(0))
 		require.LessOrEqual(t, refused.By, time.Second, "an nbf or exp within this second, which golang-jwt rounds the other way")
 		return
 	}

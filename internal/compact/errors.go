@@ -8,7 +8,7 @@ import (
 // Kind says what a refused token failed at.
 type Kind int
 
-// The kinds, in the order in which a token is checked. From Claim on, the MAC was right.
+// The kinds. If Verify returns Claim or a later one, the MAC was right.
 const (
 	Malformed   Kind = iota + 1
 	Signature        // made with no current key
@@ -62,10 +62,11 @@ func malformed(reason string) *Error { return &Error{Kind: Malformed, Reason: re
 
 // The reasons. Tests name them, so that each difference from golang-jwt is a known one.
 const (
-	reasonShape        = "not three segments, the last of 43 characters"
-	reasonHeaderLength = "header is longer than 1024 characters"
-	reasonBase64       = "not base64url without padding"
-	reasonSignature    = "made with no current key"
+	reasonShape           = "not three segments"
+	reasonSignatureLength = "the signature does not have 43 characters"
+	reasonHeaderLength    = "header is longer than 1024 characters"
+	reasonBase64          = "not base64url without padding"
+	reasonSignature       = "made with no current key"
 
 	reasonAlgorithm   = "unknown"
 	reasonHeaderType  = "not JWT"

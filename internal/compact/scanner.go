@@ -372,7 +372,7 @@ func (s *scanner) number() (n number) {
 // skipNumber checks that a value is a number that fits into a float64 (RFC 8259 section 6: implementations differ in how
 // they read others).
 func (s *scanner) skipNumber() {
-	if n := s.number(); (n.exponent != "" || len(n.whole) > 308) && n.huge() {
+	if s.number().huge() {
 		s.fail(reasonRange)
 	}
 }
@@ -389,6 +389,9 @@ func cutDigits(text string) (digits, rest string) {
 // huge reports whether the magnitude of n is 10^308 or more. Numbers below that fit into a float64.
 // It is decided by the digits, since converting a number can cost many times what reading it does.
 func (n number) huge() bool {
+	if n.exponent == "" && len(n.whole) <= 308 {
+		return false
+	}
 	// The power of ten of the first digit that is not zero, before the exponent is applied.
 	var power int
 	if n.whole != "0" {
