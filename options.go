@@ -143,8 +143,8 @@ func WithRenderer(render Renderer) Option {
 //
 // A token that does verify still denies the request if its type is wrong or missing, if it has no sub, if it lacks a scope
 // or if the check set by WithClaimsCheck refuses it. So do ambiguous credentials and ErrUnavailable. If the form of the
-// payload is not accepted, the request is anonymous whatever the type and sub: Cloudreve accepts some of these tokens, and
-// denies others, such as one whose payload is the JSON value null. With an Introspector, which is asked last, a forged
+// payload is not accepted, the request is anonymous and type and sub are not looked at: Cloudreve accepts some of these
+// tokens, and denies others, such as one whose payload is the JSON value null. With an Introspector, which is asked last, a forged
 // token of the wrong type denies the request too.
 func WithLenientOptional() Option {
 	return func(c *config) { c.lenient = true }

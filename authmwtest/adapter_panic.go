@@ -96,8 +96,8 @@ func (panics panickingIntrospector) Introspect(context.Context, string, *authmw.
 	return nil
 }
 
-// testPanics has every function of the application panic or end its goroutine. Whatever recovers from it, the request must
-// not reach the handler.
+// testPanics makes every function of the application panic, or end its goroutine. The request must not reach the handler,
+// under either kind of recovery middleware.
 func testPanics(t *testing.T, build func(Server) http.Handler) {
 	tokens := map[string]string{
 		"no token": "",

@@ -57,7 +57,7 @@ func testRequestComesBack(t *testing.T, build func(Server) http.Handler) {
 	}
 }
 
-// testUploads sends ten files, of which net/http keeps only the part in memory that a handler allows.
+// testUploads sends ten files, which are too large for the memory that the handler allows.
 func testUploads(t *testing.T, protocol string, build func(http.HandlerFunc) http.Handler) {
 	const uploads, size = 10, 1 << 20
 	var mu sync.Mutex
