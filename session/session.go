@@ -80,7 +80,8 @@ type User struct {
 }
 
 // LoginFunc checks an e-mail address and a password. The address has 1 to 254 characters and no control characters, line
-// separators or bidirectional controls. Nothing else is known of it. The password has 4 to 128 characters (not bytes: bcrypt takes 72 of those). It returns
+// separators or bidirectional controls. Nothing else is known of it. The password has 4 to 128 characters (not bytes:
+// bcrypt takes 72 of those). It returns
 //   - ErrInvalidCredentials if there is no such user or it is not their password. It should take the same time for both:
 //     compare against some hash even if there is no user;
 //   - ErrBlocked or ErrNotActivated for a user who must not log in, once the password was found right;
