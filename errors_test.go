@@ -107,6 +107,8 @@ func TestErrorDetail(t *testing.T) {
 	}
 	_, err := v.Verify(t.Context(), sign(`{"alg":"none"}`, usualPayload))
 	require.EqualError(t, err, "authmw: malformed_token: alg is none; only HS256 is accepted")
+	introspected, err := authmw.NewFromIntrospector(introspectorFunc(func(context.Context, string, *authmw.Claims) error { return nil }))
+	require.NoError(t, err)
 	for alg, want := range map[string]string{
 		"RS256": "authmw: malformed_token: alg is RS256; only HS256 is accepted",
 		"ES384": "authmw: malformed_token: alg is ES384; only HS256 is accepted",
@@ -115,7 +117,10 @@ func TestErrorDetail(t *testing.T) {
 	} {
 		// The signatures of other algorithms are longer, or shorter.
 		for _, length := range []int{0, 42, 86, 128, 342} {
-			_, err = v.Verify(t.Context(), encode(`{"alg":"`+alg+`","typ":"JWT"}`)+"."+encode(usualPayload)+"."+strings.Repeat("A", length))
+			token := encode(`{"alg":"`+alg+`","typ":"JWT"}`) + "." + encode(usualPayload) + "." + strings.Repeat("A", length)
+			_, err = v.Verify(t.Context(), token)
+			require.EqualError(t, err, want)
+			_, err = introspected.Verify(t.Context(), token)
 			require.EqualError(t, err, want)
 		}
 	}
