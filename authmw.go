@@ -70,7 +70,7 @@ func NewFromIntrospector(introspector Introspector, options ...Option) (*Validat
 		if c.previous != nil {
 			c.invalid("previous secrets are of no use to an introspector")
 		}
-		c.introspector = introspector
+		c.introspector, c.reader = introspector, compact.NewVerifier()
 		return nil
 	}, options)
 }
@@ -220,7 +220,7 @@ func CopyBack(dst, src *http.Request) {
 	if src.MultipartForm != nil {
 		dst.MultipartForm = src.MultipartForm
 	}
-	if src.Pattern != "" {
+	if src.Pattern != "" && src.Pattern != dst.Pattern { // without a need, nothing is written that others may read
 		dst.Pattern = src.Pattern
 	}
 }

@@ -17,7 +17,8 @@ import (
 const AccessToken = "access"
 
 // Claims are what a verified token says of the sender. Those that a Validator returns belong to one request alone; the
-// caller may change them. To keep them for longer, copy what is needed: the pointer keeps the request alive.
+// caller may change them. To keep them for longer, copy what is needed: the pointer keeps the request alive. To store them,
+// use JSON: other encodings, such as gob, do not keep apart claims that are bound by their scopes and those that are not.
 //
 // *Claims is a jwt.Claims, so golang-jwt can sign one: the JSON is, member for member, what Cloudreve issues. Set TokenType
 // to AccessToken.

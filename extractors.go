@@ -157,8 +157,11 @@ func InsecureQuery(name string) Extractor {
 			if key != name {
 				return "", false
 			}
-			if unescaped, err := url.QueryUnescape(value); err == nil {
-				value = unescaped
+			// No token needs escapes. A long value with some is refused, rather than copied to see how long it is.
+			if len(value) <= defaultMaxTokenSize {
+				if unescaped, err := url.QueryUnescape(value); err == nil {
+					value = unescaped
+				}
 			}
 			return value, true
 		})

@@ -24,7 +24,7 @@ type Introspector interface {
 
 // introspect fills claims from a token that is in order and that the introspector finds genuine.
 func (v *Validator) introspect(ctx context.Context, token string, expect compact.Expect, claims *compact.Claims) *Error {
-	if err := compact.Read(token, claims); err != nil {
+	if err := v.reader.Read(token, claims); err != nil {
 		return refuse(err)
 	}
 	if err := claims.Check(expect); err != nil {

@@ -44,6 +44,7 @@ func TestHostileInputAllocatesLittle(t *testing.T) {
 		{"1 MiB of subprotocols", webSocket(strings.Repeat("bearer,a,", mib/9)), authmw.ErrAmbiguousCredentials},
 		{"1 MiB of commas", webSocket(strings.Repeat(",", mib)), authmw.ErrMissingToken},
 		{"1 MiB of parameters with escapes", http.Header{"Query": {strings.Repeat("a_rather_long_name_%41_that_is_not_the_one=%41&", mib/46)}}, authmw.ErrMissingToken},
+		{"1 MiB of one parameter with an escape", http.Header{"Query": {"access_token=%41" + strings.Repeat("A", mib)}}, authmw.ErrMalformedToken},
 		{"1 MiB of parameters of the name", http.Header{"Query": {strings.Repeat("access_token=%41&", mib/17)}}, authmw.ErrAmbiguousCredentials},
 		{"1 MiB of cookies", http.Header{"Cookie": {strings.Repeat("a=b;", mib/4)}}, authmw.ErrMissingToken},
 		{"long header", garbage(strings.Repeat(`{"a":`, 1000)), authmw.ErrMalformedToken},

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/authmw/authmw/internal/compact"
 )
 
 const (
@@ -25,7 +27,8 @@ type Option func(*config)
 // settings are what a Validator is built from.
 type settings struct {
 	keys         KeySource
-	introspector Introspector // in place of keys
+	introspector Introspector      // in place of keys
+	reader       *compact.Verifier // of tokens for the introspector; it has no keys
 	now          func() time.Time
 	leeway       time.Duration
 	realm        string

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/labstack/echo/v4"
 
@@ -64,30 +65,33 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.Mi
 // deny hands the answer to Echo's error handler, which takes JSON alone.
 func deny(c echo.Context, response authmw.Response, err error) error {
 	header := c.Response().Header()
-	contentType := response.Header.Get(echo.HeaderContentType)
 	maps.Copy(header, response.Header)
+	m := &message{body: response.Body}
+	contentType := response.Header.Get(echo.HeaderContentType)
 	if !strings.Contains(contentType, "json") || !json.Valid(response.Body) {
 		c.Response().WriteHeader(response.Status)
 		_, _ = c.Response().Write(response.Body)
 	} else {
 		header.Del(echo.HeaderContentType)
+		c.Response().Before(func() {
+			// Context.JSON has set its own type. An error handler that answers with something else has another.
+			if m.marshalled.Load() && header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
+				header.Set(echo.HeaderContentType, contentType)
+			}
+		})
 	}
-	return &echo.HTTPError{Code: response.Status, Message: &message{response.Body, c, contentType}, Internal: err}
+	return &echo.HTTPError{Code: response.Status, Message: m, Internal: err}
 }
 
-// message is JSON as the message of an echo.HTTPError: the default error handler sends what marshals itself as it is.
+// message is JSON as the message of an echo.HTTPError: the default error handler sends what marshals itself as it is. It
+// may outlive its request, as in a queue of errors to report, and keeps nothing of it.
 type message struct {
-	body        []byte
-	c           echo.Context // whose response may be another by the time that the error is handled
-	contentType string
+	body       []byte
+	marshalled atomic.Bool
 }
 
-// MarshalJSON sets the Content-Type as well, in place of what Context.JSON has just set: an error handler that answers
-// with something else has a Content-Type of its own.
 func (m *message) MarshalJSON() ([]byte, error) {
-	if header := m.c.Response().Header(); header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
-		header.Set(echo.HeaderContentType, m.contentType)
-	}
+	m.marshalled.Store(true)
 	return m.body, nil
 }
 

@@ -1,6 +1,7 @@
 package authecho_test
 
 import (
+	"encoding/json"
 	"errors"
 	"mime/multipart"
 	"net/http"
@@ -87,6 +88,40 @@ func TestErrorHandlerSeesDenialFirst(t *testing.T) {
 	require.Equal(t, "missing_token", w.Body.String())
 	require.Equal(t, "text/plain; charset=UTF-8", w.Header().Get("Content-Type"), "the handler's own")
 	require.Equal(t, `Bearer realm="api"`, w.Header().Get("WWW-Authenticate"))
+}
+
+// TestDenialOutlivesItsRequest marshals denials after their requests, while Echo's context serves another one, as a queue
+// of errors to report does.
+func TestDenialOutlivesItsRequest(t *testing.T) {
+	v, err := authmw.New([]byte(authmwtest.Secret))
+	require.NoError(t, err)
+	e := echo.New()
+	var kept []json.Marshaler
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		e.DefaultHTTPErrorHandler(err, c)
+		var denied *echo.HTTPError
+		if errors.As(err, &denied) {
+			kept = append(kept, denied.Message.(json.Marshaler))
+		}
+	}
+	e.GET("/files", func(echo.Context) error { return nil }, authecho.Required(v))
+	e.GET("/open", func(c echo.Context) error {
+		c.Response().Header().Set("Content-Type", "application/json")
+		for _, denied := range kept {
+			_, err := denied.MarshalJSON()
+			require.NoError(t, err)
+		}
+		return c.NoContent(http.StatusOK)
+	})
+	for range 20 {
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/files", nil))
+		require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+		w = httptest.NewRecorder()
+		e.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/open", nil))
+		require.Equal(t, "application/json", w.Header().Get("Content-Type"), "the other request's own")
+	}
+	require.Len(t, kept, 20)
 }
 
 func TestHandlersErrorPassesUnchanged(t *testing.T) {

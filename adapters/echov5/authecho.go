@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/labstack/echo/v5"
 
@@ -64,37 +65,41 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.Mi
 // deny hands the answer to Echo's error handler, which takes JSON alone.
 func deny(c *echo.Context, response authmw.Response, err error) error {
 	header := c.Response().Header()
-	contentType := response.Header.Get(echo.HeaderContentType)
 	maps.Copy(header, response.Header)
+	d := &denial{status: response.Status, body: response.Body, err: err}
+	contentType := response.Header.Get(echo.HeaderContentType)
 	if !strings.Contains(contentType, "json") || !json.Valid(response.Body) {
 		c.Response().WriteHeader(response.Status)
 		_, _ = c.Response().Write(response.Body)
-	} else {
-		header.Del(echo.HeaderContentType)
+		return d
 	}
-	return &denial{response.Status, response.Body, c, contentType, err}
+	header.Del(echo.HeaderContentType)
+	if r, err := echo.UnwrapResponse(c.Response()); err == nil {
+		r.Before(func() {
+			// Context.JSON has set its own type. An error handler that answers with something else has another.
+			if d.marshalled.Load() && header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
+				header.Set(echo.HeaderContentType, contentType)
+			}
+		})
+	}
+	return d
 }
 
 // denial is an error that brings its answer along: the default error handler asks an error for its status, and sends
-// what marshals itself as it is.
+// what marshals itself as it is. It may outlive its request, as in a queue of errors to report, and keeps nothing of it.
 type denial struct {
-	status      int
-	body        []byte
-	c           *echo.Context // whose response may be another by the time that the error is handled
-	contentType string
-	err         error
+	status     int
+	body       []byte
+	err        error
+	marshalled atomic.Bool
 }
 
 func (d *denial) Error() string   { return d.err.Error() }
 func (d *denial) Unwrap() error   { return d.err }
 func (d *denial) StatusCode() int { return d.status }
 
-// MarshalJSON sets the Content-Type as well, in place of what Context.JSON has just set: an error handler that answers
-// with something else has a Content-Type of its own.
 func (d *denial) MarshalJSON() ([]byte, error) {
-	if header := d.c.Response().Header(); header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
-		header.Set(echo.HeaderContentType, d.contentType)
-	}
+	d.marshalled.Store(true)
 	return d.body, nil
 }
 

@@ -89,9 +89,11 @@ func (v *Verifier) Verify(token string, expect Expect, claims *Claims) error {
 }
 
 // Read fills claims from a token as Verify does, with the same errors, but looks neither at its MAC nor at their values:
-// anyone may have written them, and Check is still to be called. It is for those who have no key.
-func Read(token string, claims *Claims) error {
-	s := &scratch{decoded: make([]byte, len(token))}
+// anyone may have written them, and Check is still to be called. It is for those who have no key, and needs none.
+func (v *Verifier) Read(token string, claims *Claims) error {
+	s := v.scratch.Get().(*scratch)
+	defer v.scratch.Put(s)
+	s.grow(token)
 	header, rest, _ := strings.Cut(token, ".")
 	segment, signature, found := strings.Cut(rest, ".")
 	if !found || len(signature) != signatureLen {
@@ -116,13 +118,21 @@ func Read(token string, claims *Claims) error {
 	return nil
 }
 
+// Read is Read of a Verifier for one token.
+func Read(token string, claims *Claims) error { return NewVerifier().Read(token, claims) }
+
+// grow makes room for any part of a token to be decoded.
+func (s *scratch) grow(token string) {
+	if len(s.decoded) < len(token) {
+		s.decoded = make([]byte, len(token))
+	}
+}
+
 // authenticate returns the payload of a token whose MAC is right: as it stands in the token and, in s, decoded.
 func (v *Verifier) authenticate(token string, s *scratch) (segment string, payload []byte, err error) {
 	// RFC 7515 section 3.1: BASE64URL(header) || '.' || BASE64URL(payload) || '.' || BASE64URL(signature). The signature's
 	// length is known, so what is no token is mostly seen in one place, however long it is.
-	if len(s.decoded) < len(token) { // which is more than any part of it decodes to
-		s.decoded = make([]byte, len(token))
-	}
+	s.grow(token)
 	inputLen := len(token) - signatureLen - 1
 	if inputLen < 0 || token[inputLen] != '.' {
 		return "", nil, s.shapeError(token)

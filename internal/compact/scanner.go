@@ -1,6 +1,7 @@
 package compact
 
 import (
+	"hash/maphash"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,8 +30,8 @@ type scanner struct {
 	json       string
 	pos        int
 	depth      int
-	names      []string // of the members of all open objects, see unique
-	members    int      // read so far, at every depth
+	names      []memberName // of the members of all open objects, see unique
+	members    int          // read so far, at every depth
 	maxMembers int
 	steps      int // values read and names compared so far; tests bound them
 	reason     string
@@ -128,16 +129,30 @@ func (s *scanner) name() (name string, ok bool) {
 	return name, s.reason == ""
 }
 
+// memberName is a name with its hash, which is cheaper to compare.
+type memberName struct {
+	name string
+	hash uint64
+}
+
+// hashSeed is random, so that nobody can make up names with the same hash.
+var hashSeed = maphash.MakeSeed()
+
 // unique fails if name is among s.names[first:], the names of the members of one object, and
 // otherwise adds it to them. A nested object appends its own names and removes them at its end.
 func (s *scanner) unique(name string, first int) {
-	siblings := s.names[first:]
-	s.steps += len(siblings)
-	if slices.Contains(siblings, name) {
-		s.fail(reasonDuplicate)
-		return
+	m := memberName{name, maphash.String(hashSeed, name)}
+	for i := range s.names[first:] {
+		s.steps++
+		if sibling := &s.names[first+i]; sibling.hash == m.hash && sibling.name == m.name {
+			s.fail(reasonDuplicate)
+			return
+		}
 	}
-	s.names = append(s.names, name)
+	if len(s.names) == cap(s.names) { // at once to what may be needed, since growing step by step takes twice that
+		s.names = slices.Grow(s.names, max(8, min(len(s.names)*100, s.maxMembers)))
+	}
+	s.names = append(s.names, m)
 }
 
 // firstElement enters an array and reports whether it has an element.
@@ -336,59 +351,65 @@ type number struct {
 	whole, fraction, exponent string // fraction and exponent are empty if absent
 }
 
-// number reads a number, which begins at the next byte. On failure its parts are empty.
-func (s *scanner) number() (n number) {
+// number reads a number, which begins at the next byte, into n. On failure nothing of n may be used.
+func (s *scanner) number(n *number) {
 	s.steps++
-	rest := s.json[s.pos:]
-	rest, n.negative = strings.CutPrefix(rest, "-")
-	ok := true
-	if strings.HasPrefix(rest, "0") {
-		n.whole, rest = rest[:1], rest[1:]
-	} else if n.whole, rest = cutDigits(rest); n.whole == "" {
-		ok = false
+	i := s.pos
+	n.negative = s.byteAt(i) == '-'
+	if n.negative {
+		i++
 	}
-	if ok && strings.HasPrefix(rest, ".") {
-		n.fraction, rest = cutDigits(rest[1:])
-		ok = n.fraction != ""
+	start := i
+	if s.byteAt(i) == '0' {
+		i++
+	} else {
+		i = s.digits(i)
 	}
-	if ok && (strings.HasPrefix(rest, "e") || strings.HasPrefix(rest, "E")) {
-		exponent := rest[1:]
-		if strings.HasPrefix(exponent, "+") || strings.HasPrefix(exponent, "-") {
-			exponent = exponent[1:]
+	n.whole = s.json[start:i]
+	ok := n.whole != ""
+	if s.byteAt(i) == '.' {
+		start = i + 1
+		i = s.digits(start)
+		n.fraction = s.json[start:i]
+		ok = ok && n.fraction != ""
+	}
+	if c := s.byteAt(i); c == 'e' || c == 'E' {
+		start = i + 1
+		i = start
+		if c := s.byteAt(i); c == '+' || c == '-' {
+			i++
 		}
-		var digits string
-		digits, exponent = cutDigits(exponent)
-		n.exponent, rest = rest[1:len(rest)-len(exponent)], exponent
-		ok = digits != ""
+		end := s.digits(i)
+		ok = ok && end > i
+		i = end
+		n.exponent = s.json[start:i]
 	}
 	if !ok {
 		s.fail(reasonSyntax)
-		return number{}
+		return
 	}
-	s.pos = len(s.json) - len(rest)
-	return n
+	s.pos = i
 }
 
-// skipNumber checks that a value is a number that fits into a float64 (RFC 8259 section 6: implementations differ in how
-// they read others).
-func (s *scanner) skipNumber() {
-	if s.number().huge() {
-		s.fail(reasonRange)
+// byteAt returns the byte at i, or 0 at the end.
+func (s *scanner) byteAt(i int) byte {
+	if i < len(s.json) {
+		return s.json[i]
 	}
+	return 0
 }
 
-// cutDigits returns the decimal digits that text begins with, which may be none, and the rest.
-func cutDigits(text string) (digits, rest string) {
-	i := 0
-	for i < len(text) && '0' <= text[i] && text[i] <= '9' {
+// digits returns where the decimal digits end that begin at i. There may be none.
+func (s *scanner) digits(i int) int {
+	for i < len(s.json) && '0' <= s.json[i] && s.json[i] <= '9' {
 		i++
 	}
-	return text[:i], text[i:]
+	return i
 }
 
 // huge reports whether the magnitude of n is 10^308 or more. Numbers below that fit into a float64.
 // It is decided by the digits, since converting a number can cost many times what reading it does.
-func (n number) huge() bool {
+func (n *number) huge() bool {
 	if n.exponent == "" && len(n.whole) <= 308 {
 		return false
 	}
@@ -403,14 +424,24 @@ func (n number) huge() bool {
 		}
 		power = len(significant) - len(n.fraction) - 1
 	}
+	digits, negative := strings.CutPrefix(n.exponent, "-")
 	exponent := 0
-	for _, c := range []byte(strings.TrimLeft(n.exponent, "+-")) {
+	for _, c := range []byte(strings.TrimPrefix(digits, "+")) {
 		exponent = min(exponent*10+int(c-'0'), 1<<24) // more than any token has digits
 	}
-	if strings.HasPrefix(n.exponent, "-") {
+	if negative {
 		exponent = -exponent
 	}
 	return power+exponent >= 308
+}
+
+// skipNumber checks that a value is a number that fits into a float64 (RFC 8259 section 6: implementations differ in how
+// they read others).
+func (s *scanner) skipNumber() {
+	var n number
+	if s.number(&n); s.reason == "" && n.huge() {
+		s.fail(reasonRange)
+	}
 }
 
 // lastSecond is the last second of the year 9999, the last that RFC 3339 can write.
@@ -424,8 +455,8 @@ func (s *scanner) date(roundUp bool) time.Time {
 		s.fail(reasonNotNumber)
 		return time.Time{}
 	}
-	n := s.number()
-	if s.reason != "" {
+	var n number
+	if s.number(&n); s.reason != "" {
 		return time.Time{}
 	}
 	// 18 digits fit into an int64, and are enough to be past the year 9999.
@@ -484,11 +515,28 @@ func (s *scanner) literal(word string) {
 	s.pos += len(word)
 }
 
-// foldsTo reports whether name differs from one of known, but only by letter case. Decoders that fold case, as
-// encoding/json does, would read the known member from it.
+// foldsTo reports whether name differs from one of known by letter case alone. Decoders that fold case, as encoding/json
+// does, would read the known member from it. The known ones are in lower case and have at most 13 letters.
 func foldsTo(name string, known []string) bool {
+	var folded [13]byte
+	n := 0
+	for _, r := range name {
+		switch {
+		case 'A' <= r && r <= 'Z':
+			r += 'a' - 'A'
+		case r == '\u017f': // long s
+			r = 's'
+		case r == '\u212a': // Kelvin sign
+			r = 'k'
+		}
+		if r >= utf8.RuneSelf || n == len(folded) {
+			return false
+		}
+		folded[n] = byte(r)
+		n++
+	}
 	for _, k := range known {
-		if strings.EqualFold(name, k) {
+		if string(folded[:n]) == k {
 			return true
 		}
 	}

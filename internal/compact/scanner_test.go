@@ -3,6 +3,7 @@ package compact
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,26 @@ func TestJSON(t *testing.T) {
 				require.True(t, json.Valid([]byte(row.payload)))
 			}
 		})
+	}
+}
+
+// TestFoldsTo compares it with strings.EqualFold, which encoding/json finds members with.
+func TestFoldsTo(t *testing.T) {
+	for _, known := range [][]string{claimNames, headerNames} {
+		folds := func(name string) bool {
+			return slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(name, k) })
+		}
+		for _, name := range known {
+			require.LessOrEqual(t, len(name), 13)
+			require.Equal(t, strings.ToLower(name), name)
+			for i := range name {
+				for _, r := range []rune("AKSZaksz_-0@[`{\u017f\u212a\u0130\u0131\u00e9\u01c5\ufffd\U0001f600\x00\x80") {
+					for _, changed := range []string{name[:i] + string(r) + name[i+1:], name[:i] + string(r) + name[i:], name[:i] + name[i+1:], strings.ToUpper(name[:i]) + string(r) + name[i+1:]} {
+						require.Equal(t, folds(changed), foldsTo(changed, known), "%q", changed)
+					}
+				}
+			}
+		}
 	}
 }
 

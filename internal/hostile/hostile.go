@@ -35,6 +35,14 @@ func Payloads(size int) []Payload {
 	repeated := func(text string) func(int) string { return func(int) string { return text } }
 	array := func(name, element string) Payload { return payload(name, `,"x":[`, ",", "]", repeated(element)) }
 	text := func(name, part string) Payload { return payload(name, `,"x":"`, "", `"`, repeated(part)) }
+	// all of them at once, which adds up: names that take long to compare and to look up, and then short numbers.
+	combined := func(name, member, number string) Payload {
+		var b strings.Builder
+		for i := range 96 {
+			fmt.Fprintf(&b, `,"`+member+`":0`, i)
+		}
+		return payload(name, b.String()+`,"x":[`, ",", "]", repeated(number))
+	}
 	members := func(name string, member func(i int) string) Payload { return payload(name, ",", ",", "", member) }
 
 	return []Payload{
@@ -71,6 +79,9 @@ func Payloads(size int) []Payload {
 		payload("scopes", `,"scopes":[`, ",", "]", repeated(`""`)),
 		payload("escaped scopes", `,"scopes":[`, ",", "]", repeated(`"\n"`)),
 		payload("a scope of escapes", `,"scopes":["`, "", `"]`, repeated(`\n`)),
+		combined("escaped members and numbers", "\ufffd\\n\\n%02x", "1E1"),
+		combined("members and digits", "%024d", "0"),
+		combined("members and escaped strings", "%024d", `"\n"`),
 		payload("audiences", `,"aud":[`, ",", "]", repeated(`"\n"`)),
 		payload("a client ID of escapes", `,"client_id":"`, "", `"`, repeated(`\n`)),
 	}
