@@ -19,8 +19,8 @@ import (
 )
 
 // Required returns a middleware that admits only requests with a valid token. A token with scopes or a client_id must hold
-// all of scopes. A user's own login may do everything, unless v has authmw.WithStrictScopes. Without scopes, every valid
-// token is admitted, also an OAuth client's. Middleware says what becomes of the other requests.
+// all of scopes. A user's own login may do everything, unless v has authmw.WithStrictScopes. If no scopes are given, every
+// valid token is admitted, also an OAuth client's. Middleware says what becomes of the other requests.
 func Required(v *authmw.Validator, scopes ...string) echo.MiddlewareFunc {
 	return Middleware(v, authmw.Required, scopes...)
 }
