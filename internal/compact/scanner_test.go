@@ -122,7 +122,7 @@ func TestFoldsTo(t *testing.T) {
 			require.LessOrEqual(t, len(name), 13)
 			require.Equal(t, strings.ToLower(name), name)
 			for i := range name {
-				for _, r := range []rune("AKSZaksz_-0@[`{\u017f\u212a\u0130\u0131\u00e9\u01c5\ufffd\U0001f600\x00\x80") {
+				for _, r := range "AKSZaksz_-0@[`{\u017f\u212a\u0130\u0131\u00e9\u01c5\ufffd\U0001f600\x00\x80" {
 					for _, changed := range []string{name[:i] + string(r) + name[i+1:], name[:i] + string(r) + name[i:], name[:i] + name[i+1:], strings.ToUpper(name[:i]) + string(r) + name[i+1:]} {
 						require.Equal(t, folds(changed), foldsTo(changed, known), "%q", changed)
 					}
