@@ -1,4 +1,4 @@
-.PHONY: test bench load
+.PHONY: test bench load flood
 
 test: ## what CI runs
 	.ci/run
@@ -8,3 +8,6 @@ bench: ## compares authmw with its peers, and writes the tables and the chart of
 
 load: ## puts a server on loopback under load, bare and with Required in turn
 	go run ./bench -load
+
+flood: ## floods a plugin without a master key with forged tokens, and says what its users saw
+	go run ./bench -flood

@@ -261,8 +261,12 @@ func (v *Validator) decide(r *http.Request, mode Mode, scopes []string) (*sender
 			return nil, deny(ErrMissingToken, nil)
 		}
 	}
+	ctx := r.Context()
+	if v != nil && v.introspector != nil {
+		ctx = withRemoteAddr(r)
+	}
 	var parsed compact.Claims
-	if err := v.verify(r.Context(), token, &parsed); err != nil {
+	if err := v.verify(ctx, token, &parsed); err != nil {
 		return v.refused(mode, err)
 	}
 	found := &sender{own: v.newClaims(&parsed)}

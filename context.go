@@ -3,6 +3,7 @@ package authmw
 import (
 	"context"
 	"net/http"
+	"net/netip"
 )
 
 // identity is a context that knows who sent the request. It is a context itself rather than a value in one, to keep what
@@ -56,6 +57,35 @@ func FromContext(ctx context.Context) (claims *Claims, ok bool) {
 		return nil, false
 	}
 	return i.claims, true
+}
+
+type clientAddressKey struct{}
+
+// WithClientAddress returns a context that carries the address of the client that sent a request, for an [Introspector]
+// that shares its capacity out by address. A Validator sets the address of the request's RemoteAddr unless the context has
+// one. Behind a proxy that is the proxy's: an application that knows the client's, such as from a header that it trusts,
+// sets it in a middleware outside of authmw's. It is never read from a header here.
+func WithClientAddress(ctx context.Context, address netip.Addr) context.Context {
+	return context.WithValue(ctx, clientAddressKey{}, address)
+}
+
+// ClientAddress returns the address that WithClientAddress set. ok is false if there is none.
+func ClientAddress(ctx context.Context) (address netip.Addr, ok bool) {
+	address, ok = ctx.Value(clientAddressKey{}).(netip.Addr)
+	return address, ok
+}
+
+// withRemoteAddr returns r's context with the address of the client, if only RemoteAddr tells it.
+func withRemoteAddr(r *http.Request) context.Context {
+	ctx := r.Context()
+	if _, ok := ClientAddress(ctx); ok {
+		return ctx
+	}
+	remote, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return ctx
+	}
+	return WithClientAddress(ctx, remote.Addr())
 }
 
 // AnonymousReason returns the *Error that made a request with a token anonymous, under Optional with WithLenientOptional.

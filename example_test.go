@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -137,6 +138,33 @@ func ExampleWithClaimsCheck() {
 	_, err = v.Verify(context.Background(), exampleToken(exampleSecret, func(c *authmw.Claims) { c.Subject = "ogUy" }))
 	fmt.Println(err)
 	// Output: authmw: token_rejected
+}
+
+// Behind a proxy, RemoteAddr is the proxy's. A middleware outside of authmw's takes the client's address from the header that
+// this proxy sets, and from no other sender.
+func ExampleWithClientAddress() {
+	proxy := netip.MustParsePrefix("10.0.0.0/24")
+	behindProxy := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			remote, err := netip.ParseAddrPort(r.RemoteAddr)
+			client, errClient := netip.ParseAddr(r.Header.Get("X-Real-IP"))
+			if err == nil && errClient == nil && proxy.Contains(remote.Addr()) {
+				r = r.WithContext(authmw.WithClientAddress(r.Context(), client))
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	show := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		fmt.Println(authmw.ClientAddress(r.Context()))
+	})
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("X-Real-IP", "203.0.113.7")
+	for _, r.RemoteAddr = range []string{"10.0.0.2:4711", "198.51.100.1:4711"} {
+		behindProxy(show).ServeHTTP(nil, r)
+	}
+	// Output:
+	// 203.0.113.7 true
+	// invalid IP false
 }
 
 // The check looks the user up once, and leaves it for the handler.

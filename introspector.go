@@ -2,6 +2,7 @@ package authmw
 
 import (
 	"context"
+	"slices"
 
 	"github.com/authmw/authmw/internal/compact"
 )
@@ -17,7 +18,7 @@ import (
 // tell, any other error, for which the request is denied with ErrUnavailable. The context is the request's.
 //
 // It is called from many goroutines at once, and anyone can send tokens that are in order: what it asks of others is to be
-// limited. It must not keep or log the token, nor keep or change the claims.
+// limited, see [ClientAddress]. It must not keep or log the token, nor keep the claims. They are a copy.
 type Introspector interface {
 	Introspect(ctx context.Context, token string, claims *Claims) error
 }
@@ -31,6 +32,7 @@ func (v *Validator) introspect(ctx context.Context, token string, expect compact
 		return refuse(err)
 	}
 	said := newClaims(claims)
+	said.Scopes = slices.Clone(said.Scopes)
 	if err := v.introspector.Introspect(ctx, token, &said); err != nil {
 		return asError(err)
 	}

@@ -40,6 +40,14 @@ func TestEveryRowRuns(t *testing.T) {
 	require.Contains(t, strings.Join(svg.Text, "\n"), "golang-jwt")
 }
 
+func TestFlood(t *testing.T) {
+	var b strings.Builder
+	require.NoError(t, flood(&b, 100, time.Millisecond, 200*time.Millisecond))
+	require.Regexp(t, `known +\d+ requests, 0.00 % failed`, b.String())
+	require.Regexp(t, `new users +\d+ requests, `, b.String())
+	require.Regexp(t, `after +\d+ goroutines, `, b.String())
+}
+
 func TestLoad(t *testing.T) {
 	var b strings.Builder
 	require.NoError(t, load(&b, 20*time.Millisecond))

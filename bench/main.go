@@ -3,6 +3,7 @@
 //	go run ./bench                       # the tables
 //	go run ./bench -markdown f -svg g    # and as files, from the numbers of this run alone
 //	go run ./bench -load                 # a load test over real connections instead
+//	go run ./bench -flood                # a flood of forged tokens instead, at a plugin without a master key
 //
 // Machines differ and are noisy, so what counts are the ratios within one run: each number is the median of several
 // rounds in which all rows of a table take turns.
@@ -82,11 +83,21 @@ func main() {
 	rounds := flag.Int("rounds", 7, "rounds for each row")
 	perRound := flag.Duration("time", 200*time.Millisecond, "time of each row in each round")
 	loadTest := flag.Bool("load", false, "run the load test")
+	floodTest := flag.Bool("flood", false, "run the flood of forged tokens")
+	floodTime := flag.Duration("floodtime", 20*time.Second, "time of each flood")
 	loadTime := flag.Duration("loadtime", time.Second, "time of each of the load test's measurements")
 	flag.Parse()
 	if *loadTest {
 		if err := load(os.Stdout, *loadTime); err != nil {
 			log.Fatal(err)
+		}
+		return
+	}
+	if *floodTest {
+		for _, latency := range []time.Duration{50 * time.Millisecond, 200 * time.Millisecond} {
+			if err := flood(os.Stdout, 1500, latency, *floodTime); err != nil {
+				log.Fatal(err)
+			}
 		}
 		return
 	}

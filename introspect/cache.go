@@ -1,30 +1,27 @@
 package introspect
 
-import "time"
+// cache remembers a value for each of maxCached/2 tokens or more, and forgets the older ones when it is full. The zero cache
+// is empty.
+type cache[V any] struct{ young, old map[key]V }
 
-// cache remembers what was answered about tokens, and forgets the older half of it when it is full. The zero cache is
-// empty.
-type cache struct{ young, old map[key]entry }
-
-type entry struct {
-	until time.Time
-	err   error
-}
-
-func (c *cache) get(k key, now time.Time) (err error, ok bool) {
-	e, found := c.young[k]
-	if !found {
-		e = c.old[k]
+func (c *cache[V]) get(k key) (v V, found bool) {
+	if v, found = c.young[k]; !found {
+		v, found = c.old[k]
 	}
-	return e.err, now.Before(e.until)
+	return v, found
 }
 
-func (c *cache) put(k key, e entry) {
-	if len(c.young) >= maxCached/2 {
+func (c *cache[V]) put(k key, v V) {
+	if _, found := c.young[k]; !found && len(c.young) >= maxCached/2 {
 		c.young, c.old = nil, c.young
 	}
 	if c.young == nil {
-		c.young = map[key]entry{}
+		c.young = map[key]V{}
 	}
-	c.young[k] = e
+	c.young[k] = v
+}
+
+func (c *cache[V]) delete(k key) {
+	delete(c.young, k)
+	delete(c.old, k)
 }

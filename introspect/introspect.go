@@ -13,17 +13,32 @@
 //
 // # What it costs
 //
-// A token that is accepted is not asked about again for 30 seconds, one that is not for two; of requests with one token at
-// the same time one asks. So a hundred users cost the site a hundred small requests in half a minute, whatever they do.
-// What is no access token in good form and in time is denied before anyone is asked. Still, anyone can make up tokens that
-// are: no more than 32 requests are under way at a time, and others wait for their turn, for five seconds at the most. Limit by address
-// how often a client may fail, if strangers reach the server.
+// A token that the site accepted is not asked about again for 30 seconds, one that it refused for two. Concurrent requests
+// with one token share one question. A token in use is asked about again in the background before its 30 seconds end, at a
+// random time in their second half, so that requests do not wait and users who came together are not asked about together.
+// So a hundred active users cost the site about five small requests a second, however many requests they send.
+//
+// # Strangers
+//
+// A token in bad form, of the wrong type or out of time is denied without asking. Anyone can make up others, so there are
+// turns: at most 32 questions are in flight. Tokens that the site accepted before go first, with turns reserved for them.
+// This gives them priority, never acceptance. Other tokens take turns by client address: an IPv4 address, or an IPv6 /64.
+// An address whose tokens the site keeps refusing goes last. A question whose turn would not come within a second is
+// refused at once with authmw.ErrUnavailable, status 503.
+//
+// The address is the request's RemoteAddr. Behind a proxy that is the proxy's, which all clients share, unless the
+// application sets the client's with [authmw.WithClientAddress]. Even then, a flood from very many addresses can make new
+// users wait or fail: limit it elsewhere.
 //
 // # When the site is down
 //
-// Requests with a token that is not known are denied with authmw.ErrUnavailable, status 503; under Optional too, never
-// anonymous. After three failures in a row nobody asks any more but one request now and then, half a second to half a
-// minute apart, until one is answered. What was accepted is accepted until its 30 seconds are over, and no longer.
+// Requests with a token that is not known are denied with authmw.ErrUnavailable; under Optional too, never anonymous. If
+// most questions of the last ten seconds failed, a circuit breaker opens: for a time that grows from half a second to half a
+// minute nobody asks, and then a few do, until one is answered. What was accepted is accepted until its 30 seconds are over,
+// and no longer.
+//
+// A site that answers with status 429 is asked once a second, for as long as its Retry-After says, up to 30 seconds. The
+// circuit stays closed.
 //
 // # How far to trust it
 //
@@ -36,7 +51,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -53,26 +70,20 @@ const (
 	// the same answer, one that is unbanned does not wait.
 	refusedFor = 2 * time.Second
 
-	// timeout is what the wait for a turn may take, and then the answer.
+	// timeout is how long the site may take to answer.
 	timeout = 5 * time.Second
 
-	// maxRequests is how many requests are under way at a time, maxWaiting how many tokens there may be whose turn it is
-	// not.
-	maxRequests = 32
-	maxWaiting  = 4096
-
-	// maxCached is how many tokens are remembered, of those accepted and of those refused each. An entry takes 100 to 250
+	// maxCached is how many tokens are remembered, of those accepted and of those refused each. An entry takes 150 to 300
 	// bytes.
 	maxCached = 20_000
 
-	// tripAfter failures in a row, nobody is let through but one now and then, which gets rarer with each failure.
-	tripAfter   = 3
-	mostBackoff = 30 * time.Second
+	// retryRefresh is the time between two tries to ask about a token in use again.
+	retryRefresh = time.Second
 )
 
 var (
 	errBusy     = errors.New("introspect: too many tokens at once are asked about")
-	errPanicked = errors.New("introspect: the transport panicked") // with what, may contain the token
+	errPanicked = errors.New("introspect: the transport panicked") // the value may contain the token
 	errNotMade  = errors.New("introspect: the site was not made by New")
 )
 
@@ -81,25 +92,46 @@ var (
 type Site struct {
 	site     *cloudreve.Site
 	cacheFor time.Duration
-	turns    chan struct{} // as many as there are requests under way
 
 	mu       sync.Mutex
-	accepted cache
-	refused  cache
+	accepted cache[acceptance]
+	refused  cache[refusal]
 	flights  map[key]*flight
-	failures int // in a row
-	err      error
-	retryAt  time.Time // when one may ask in spite of the failures
-	probing  bool      // one does
+	queue    queue
+	breaker  breaker
+	pausing  bool // until the next turn of a site that is paced
+	silent   bool // a question timed out: its connection may be dead, and HTTP/2 would use it for all that follow
+}
+
+// acceptance is what is remembered of a token that the site accepted.
+type acceptance struct {
+	refreshAt time.Time // it is asked about again from then on, if it is in use
+	until     time.Time // it is accepted unasked
+	expires   time.Time // it has priority
+}
+
+// refusal is what is remembered of a token that the site refused.
+type refusal struct {
+	until time.Time
+	err   error
 }
 
 // key is a token's SHA-256. Whoever reads this process's memory finds no tokens that are not in use.
 type key [sha256.Size]byte
 
-// flight is a question under way. There is never more than one about a token.
+// flight is a question that waits for its turn or is in flight. There is never more than one about a token.
 type flight struct {
-	done chan struct{}
-	err  error // to be read when done
+	key            key
+	token, subject string
+	expires        time.Time
+	question       question
+	known          bool
+	trial          bool // of a half-open circuit
+	reconnect      bool // see Site.silent
+	bucket         *bucket
+	timer          *time.Timer // while it waits
+	done           chan struct{}
+	err            error // to be read when done
 }
 
 // An Option changes a default of New.
@@ -122,7 +154,8 @@ func WithCacheFor(d time.Duration) Option {
 	}
 }
 
-// WithTransport sets what requests are sent by, which is http.DefaultTransport unless set.
+// WithTransport sets what requests are sent by. By default it is a copy of http.DefaultTransport that keeps as many
+// connections as there are turns. If a question times out, the idle connections of the transport are closed.
 func WithTransport(transport http.RoundTripper) Option {
 	return func(c *config) {
 		if transport == nil {
@@ -135,7 +168,7 @@ func WithTransport(transport http.RoundTripper) Option {
 // New returns a Site for the one whose first page is at siteURL. It is not asked anything yet. The error tells everything
 // that is wrong with the arguments at once.
 func New(siteURL string, options ...Option) (*Site, error) {
-	c := config{cacheFor: MaxCacheFor, transport: http.DefaultTransport}
+	c := config{cacheFor: MaxCacheFor, transport: defaultTransport()}
 	for _, option := range options {
 		if option == nil {
 			c.errs = append(c.errs, errors.New("introspect: an option is nil"))
@@ -150,7 +183,17 @@ func New(siteURL string, options ...Option) (*Site, error) {
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
 	}
-	return &Site{site: site, cacheFor: c.cacheFor, turns: make(chan struct{}, maxRequests), flights: map[key]*flight{}}, nil
+	return &Site{site: site, cacheFor: c.cacheFor, flights: map[key]*flight{}}, nil
+}
+
+func defaultTransport() http.RoundTripper {
+	transport, ok := http.DefaultTransport.(*http.Transport)
+	if !ok { // the application has another
+		return http.DefaultTransport
+	}
+	transport = transport.Clone()
+	transport.MaxIdleConnsPerHost = turns[known]
+	return transport
 }
 
 // String says nothing of the tokens that are known.
@@ -171,31 +214,50 @@ func (s *Site) Introspect(ctx context.Context, token string, claims *authmw.Clai
 	if err != nil {
 		return err
 	}
-	k := key(sha256.Sum256([]byte(token)))
-	now := time.Now()
-	s.mu.Lock()
-	if _, ok := s.accepted.get(k, now); ok {
-		s.mu.Unlock()
-		return nil
+	address, _ := authmw.ClientAddress(ctx)
+	f := &flight{
+		key: sha256.Sum256([]byte(token)), token: token, subject: claims.Subject, expires: claims.ExpiresAt,
+		question: question, done: make(chan struct{}),
 	}
-	if err, ok := s.refused.get(k, now); ok {
-		s.mu.Unlock()
+	f, err = s.join(f, address, time.Now())
+	if f == nil {
 		return err
 	}
-	f := s.flights[k]
-	if f == nil {
-		if f, err = s.begin(k, token, claims.Subject, question, now, claims.ExpiresAt); err != nil {
-			s.mu.Unlock()
-			return err
-		}
-	}
-	s.mu.Unlock()
 	select {
 	case <-f.done:
 		return f.err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// join returns the flight to wait for: f or another one about the same token. It returns none, and what is known, if there
+// is nothing to wait for.
+func (s *Site) join(f *flight, address netip.Addr, now time.Time) (*flight, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.bucket = s.queue.bucket(address)
+	accepted, found := s.accepted.get(f.key)
+	f.known = found && now.Before(accepted.expires)
+	if found && now.Before(accepted.until) {
+		if s.flights[f.key] == nil && !now.Before(accepted.refreshAt) {
+			if err := s.begin(f, now); err != nil {
+				accepted.refreshAt = now.Add(retryRefresh)
+				s.accepted.put(f.key, accepted)
+			}
+		}
+		return nil, nil
+	}
+	if refused, found := s.refused.get(f.key); found && now.Before(refused.until) {
+		return nil, refused.err
+	}
+	if other := s.flights[f.key]; other != nil {
+		return other, nil
+	}
+	if err := s.begin(f, now); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // question is something that the site answers only to those it knows.
@@ -242,88 +304,134 @@ func userinfo(answer cloudreve.Answer) string {
 	return data.Sub
 }
 
-// begin asks about a token, unless that is no use at the moment. It is called with the lock held.
-func (s *Site) begin(k key, token, subject string, q question, now, expires time.Time) (*flight, error) {
-	if len(s.flights) >= maxRequests+maxWaiting {
-		return nil, errBusy
+// begin has f wait for its turn, unless that would take too long or the circuit is open. It is called with the lock held.
+func (s *Site) begin(f *flight, now time.Time) (err error) {
+	if f.trial, err = s.breaker.allow(now); err != nil {
+		return err
 	}
-	tripped := s.failures >= tripAfter
-	if tripped && (s.probing || now.Before(s.retryAt)) {
-		return nil, s.err
+	c := known
+	if !f.known {
+		c = f.bucket.class(now)
 	}
-	s.probing = tripped
-	f := &flight{done: make(chan struct{})}
-	s.flights[k] = f
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), timeout)
-		defer cancel()
-		select {
-		case s.turns <- struct{}{}:
-		case <-ctx.Done():
-			s.end(k, f, tripped, outcome{err: errBusy})
-			return
-		}
-		asked := time.Now()
-		o := outcome{err: s.hopeless(ctx, tripped)}
-		if o.err == nil {
-			// With a time of its own: that strangers made it wait is not the site's fault.
-			asking, cancel := context.WithTimeout(context.Background(), timeout)
-			o = s.ask(asking, token, subject, q)
-			cancel()
-		}
-		o.asked, o.expires = asked, expires
-		s.end(k, f, tripped, o)
-		<-s.turns // only now, so that the next one knows what became of this
-	}()
-	return f, nil
+	if s.queue.waiting >= maxWaiting || s.queue.wait(c, f.bucket, now) > maxWait {
+		s.breaker.abandoned(f.trial)
+		return errBusy
+	}
+	s.flights[f.key] = f
+	// A little later than expected is still in time.
+	f.timer = time.AfterFunc(maxWait+maxWait/10, func() { s.expire(f) })
+	s.queue.push(f, now)
+	s.dispatch(now)
+	return nil
 }
 
-// hopeless returns why a question whose turn it is should not be asked any more.
-func (s *Site) hopeless(ctx context.Context, probe bool) error {
+// dispatch asks those whose turn it is. It is called with the lock held.
+func (s *Site) dispatch(now time.Time) {
+	for {
+		f, pause := s.queue.next(now)
+		if pause > 0 && !s.pausing {
+			s.pausing = true
+			time.AfterFunc(pause, func() {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.pausing = false
+				s.dispatch(time.Now())
+			})
+		}
+		if f == nil {
+			return
+		}
+		f.timer.Stop()
+		if s.breaker.opened > 0 && !f.trial { // since it began to wait
+			s.queue.inFlight--
+			s.finish(f, s.breaker.lastFail)
+			continue
+		}
+		f.reconnect, s.silent = s.silent, false
+		go s.fly(f)
+	}
+}
+
+// expire ends a flight whose turn has not come.
+func (s *Site) expire(f *flight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case ctx.Err() != nil:
-		return errBusy
-	case s.failures >= tripAfter && !probe:
-		return s.err
+	if s.queue.remove(f) {
+		s.breaker.abandoned(f.trial)
+		s.finish(f, errBusy)
 	}
-	return nil
+}
+
+// finish tells all who wait for f. It is called with the lock held.
+func (s *Site) finish(f *flight, err error) {
+	delete(s.flights, f.key)
+	f.err = err
+	close(f.done)
 }
 
 // outcome is what became of a question.
 type outcome struct {
-	err            error
-	answered       bool // by the site, with yes or no
-	down           bool // it could have been answered, and was not
-	asked, expires time.Time
+	err        error
+	answered   bool // with yes or no
+	limited    bool // with status 429
+	retryAfter time.Duration
+	down       bool // it could have been answered, and was not
+	asked      time.Time
 }
 
-// end tells all who wait, and remembers what can be.
-func (s *Site) end(k key, f *flight, probe bool, o outcome) {
+// fly asks about f.
+func (s *Site) fly(f *flight) {
+	o := outcome{err: errPanicked, down: true} // unless ask returns: a transport may call runtime.Goexit
+	defer func() { s.land(f, o) }()
+	if f.reconnect {
+		s.site.CloseIdleConnections()
+	}
+	asked := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	o = s.ask(ctx, f.token, f.subject, f.question)
+	o.asked = asked
+}
+
+// land remembers what can be remembered of an outcome, and gives the turn to the next one.
+func (s *Site) land(f *flight, o outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.flights, k)
-	if probe {
-		s.probing = false
-	}
+	now := time.Now()
+	s.queue.inFlight--
 	switch {
 	case o.answered:
-		s.failures, s.err = 0, nil
-		if o.err != nil {
-			s.refused.put(k, entry{o.asked.Add(refusedFor), o.err})
-		} else if until := o.asked.Add(s.cacheFor); until.Before(o.expires) {
-			s.accepted.put(k, entry{until: until})
-		} else {
-			s.accepted.put(k, entry{until: o.expires})
-		}
-	case o.down && (probe || s.failures < tripAfter): // of those that were under way together, not each counts
-		s.failures++
-		s.err = o.err
-		s.retryAt = time.Now().Add(cloudreve.Backoff(max(s.failures-tripAfter, 0), mostBackoff, o.err))
+		s.breaker.answered(now, f.trial)
+		s.queue.answered(now.Sub(o.asked))
+		f.bucket.judge(o.err == nil, now)
+		s.remember(f, o)
+	case o.limited:
+		s.breaker.answered(now, f.trial)
+		s.queue.limited(now, o.retryAfter)
+	case o.down:
+		s.breaker.failed(now, f.trial, o.err)
+		s.silent = s.silent || errors.Is(o.err, context.DeadlineExceeded)
+	default:
+		s.breaker.abandoned(f.trial)
 	}
-	f.err = o.err
-	close(f.done)
+	s.finish(f, o.err)
+	s.dispatch(now)
+}
+
+// remember keeps the site's answer about a token.
+func (s *Site) remember(f *flight, o outcome) {
+	if o.err != nil {
+		s.accepted.delete(f.key)
+		s.refused.put(f.key, refusal{o.asked.Add(refusedFor), o.err})
+		return
+	}
+	a := acceptance{until: o.asked.Add(s.cacheFor), expires: f.expires}
+	if a.until.After(f.expires) {
+		a.until = f.expires
+	}
+	// In the third quarter, which leaves time for a request to come that asks again.
+	a.refreshAt = o.asked.Add(s.cacheFor/2 + rand.N(s.cacheFor/4+1))
+	s.accepted.put(f.key, a)
 }
 
 // ask shows the site a token, and returns what that says.
@@ -334,6 +442,10 @@ func (s *Site) ask(ctx context.Context, token, subject string, q question) (o ou
 		}
 	}()
 	answer, err := s.site.Do(ctx, http.MethodGet, q.path, token, nil)
+	var unavailable *cloudreve.Unavailable
+	if errors.As(err, &unavailable) && unavailable.Status == http.StatusTooManyRequests {
+		return outcome{err: fmt.Errorf("introspect: %w", err), limited: true, retryAfter: unavailable.RetryAfter}
+	}
 	if err != nil {
 		// An answer that is not Cloudreve's may be to this token alone, such as a proxy's to a long one: whoever made that up
 		// must not have the others denied.

@@ -53,6 +53,9 @@ func NewSite(siteURL string, transport http.RoundTripper) (*Site, error) {
 	}}, nil
 }
 
+// CloseIdleConnections closes the connections to the site that are not in use, if the transport can.
+func (s *Site) CloseIdleConnections() { s.http.CloseIdleConnections() }
+
 // Origin returns the site's.
 func (s *Site) Origin() string { return Origin(s.base) }
 
