@@ -8,15 +8,15 @@
 // GET /api/v4/session/oauth/userinfo if it has the scope openid, as all that Cloudreve issues have. If it has only
 // UserInfo.Read, it is shown to /user/me, where Cloudreve 4.12.0 to 4.16.1 refuse it because they demand Admin.Read. A token
 // with scopes and no client_id, as Cloudreve 4.12.0 to 4.16.0 issued to OAuth clients (CVE-2026-54560), is bound by its
-// scopes here, although the site takes it for a user's own login. What the site accepts is as the token says. So a ban and a new master key are seen too, as soon as what was answered before is
-// forgotten.
+// scopes here, although the site takes it for a user's own login. What the site accepts is as the token says. So a ban and
+// a new master key are seen too, as soon as what was answered before is forgotten.
 //
 // # What it costs
 //
 // A token that the site accepted is not asked about again for 30 seconds, one that it refused for two. Concurrent requests
-// with one token share one question. A token in use is asked about again in the background before its 30 seconds end, at a
-// random time in their second half, so that requests do not wait and users who came together are not asked about together.
-// So a hundred active users cost the site about five small requests a second, however many requests they send.
+// with one token share one question. A token in use is asked about again in the background before its 30 seconds end: by
+// the first request after a random time in their third quarter. So requests do not wait, and users who came together are
+// not asked about together. A hundred active users cost the site about five small requests a second, however many requests they send.
 //
 // # Strangers
 //
@@ -215,11 +215,9 @@ func (s *Site) Introspect(ctx context.Context, token string, claims *authmw.Clai
 		return err
 	}
 	address, _ := authmw.ClientAddress(ctx)
-	f := &flight{
-		key: sha256.Sum256([]byte(token)), token: token, subject: claims.Subject, expires: claims.ExpiresAt,
-		question: question, done: make(chan struct{}),
-	}
-	f, err = s.join(f, address, time.Now())
+	f, err := s.join(flight{
+		key: sha256.Sum256([]byte(token)), token: token, subject: claims.Subject, expires: claims.ExpiresAt, question: question,
+	}, address, time.Now())
 	if f == nil {
 		return err
 	}
@@ -233,18 +231,16 @@ func (s *Site) Introspect(ctx context.Context, token string, claims *authmw.Clai
 
 // join returns the flight to wait for: f or another one about the same token. It returns none, and what is known, if there
 // is nothing to wait for.
-func (s *Site) join(f *flight, address netip.Addr, now time.Time) (*flight, error) {
+func (s *Site) join(f flight, address netip.Addr, now time.Time) (*flight, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.bucket = s.queue.bucket(address)
 	accepted, found := s.accepted.get(f.key)
 	f.known = found && now.Before(accepted.expires)
 	if found && now.Before(accepted.until) {
-		if s.flights[f.key] == nil && !now.Before(accepted.refreshAt) {
-			if err := s.begin(f, now); err != nil {
-				accepted.refreshAt = now.Add(retryRefresh)
-				s.accepted.put(f.key, accepted)
-			}
+		if !now.Before(accepted.refreshAt) && s.flights[f.key] == nil {
+			accepted.refreshAt = now.Add(retryRefresh) // unless the site accepts it before
+			s.accepted.put(f.key, accepted)
+			_, _ = s.begin(f, address, now)
 		}
 		return nil, nil
 	}
@@ -254,10 +250,7 @@ func (s *Site) join(f *flight, address netip.Addr, now time.Time) (*flight, erro
 	if other := s.flights[f.key]; other != nil {
 		return other, nil
 	}
-	if err := s.begin(f, now); err != nil {
-		return nil, err
-	}
-	return f, nil
+	return s.begin(f, address, now)
 }
 
 // question is something that the site answers only to those it knows.
@@ -305,24 +298,27 @@ func userinfo(answer cloudreve.Answer) string {
 }
 
 // begin has f wait for its turn, unless that would take too long or the circuit is open. It is called with the lock held.
-func (s *Site) begin(f *flight, now time.Time) (err error) {
+func (s *Site) begin(f flight, address netip.Addr, now time.Time) (waiting *flight, err error) {
 	if f.trial, err = s.breaker.allow(now); err != nil {
-		return err
+		return nil, err
 	}
+	f.bucket = s.queue.bucket(address)
 	c := known
 	if !f.known {
 		c = f.bucket.class(now)
 	}
 	if s.queue.waiting >= maxWaiting || s.queue.wait(c, f.bucket, now) > maxWait {
 		s.breaker.abandoned(f.trial)
-		return errBusy
+		return nil, errBusy
 	}
-	s.flights[f.key] = f
+	waiting = &f
+	waiting.done = make(chan struct{})
+	s.flights[waiting.key] = waiting
 	// A little later than expected is still in time.
-	f.timer = time.AfterFunc(maxWait+maxWait/10, func() { s.expire(f) })
-	s.queue.push(f, now)
+	waiting.timer = time.AfterFunc(maxWait+maxWait/10, func() { s.expire(waiting) })
+	s.queue.push(waiting, now)
 	s.dispatch(now)
-	return nil
+	return waiting, nil
 }
 
 // dispatch asks those whose turn it is. It is called with the lock held.

@@ -190,6 +190,57 @@ func TestTenThousandRequests(t *testing.T) {
 	})
 }
 
+// TestRefreshAhead shows that a token in use is asked about again in the background, and that the site's answer counts.
+func TestRefreshAhead(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		token, idle := w.token(1), w.token(2)
+		require.Equal(t, []int{200, 200}, []int{w.status("/required", token), w.status("/required", idle)})
+		w.site.SetLatency(time.Second)
+		for range 20 {
+			time.Sleep(5 * time.Second)
+			began := time.Now()
+			require.Equal(t, 200, w.status("/required", token))
+			require.Zero(t, time.Since(began), "it never waits")
+		}
+		asked := w.site.Count(me)
+		require.GreaterOrEqual(t, asked, 2+100/25)
+		require.LessOrEqual(t, asked, 2+100/15)
+
+		w.site.SetBanned("user1", true)
+		for range 4 {
+			time.Sleep(5 * time.Second)
+			w.status("/required", token)
+		}
+		time.Sleep(5 * time.Second)
+		require.Equal(t, 401, w.status("/required", token), "within 25 seconds, if it is in use")
+
+		w.site.SetBanned("user1", false)
+		w.site.SetLatency(0)
+		time.Sleep(5 * time.Second)
+		require.Equal(t, 200, w.status("/required", token))
+		time.Sleep(25 * time.Second)
+		w.site.SetOutage(authmwtest.BadGateway)
+		before := w.site.Count(me)
+		for range 1000 {
+			require.Equal(t, 200, w.status("/required", token))
+			synctest.Wait()
+		}
+		require.Equal(t, before+1, w.site.Count(me), "a failure is not repeated at once")
+	})
+}
+
+// TestCachedAllocates shows what a token costs that is accepted unasked.
+func TestCachedAllocates(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		token := w.token(1)
+		site, err := introspect.New(siteURL, introspect.WithTransport(w.site))
+		require.NoError(t, err)
+		claims := &authmw.Claims{Subject: "user1", ExpiresAt: time.Now().Add(time.Hour)}
+		require.NoError(t, site.Introspect(t.Context(), token, claims))
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { _ = site.Introspect(t.Context(), token, claims) }), 1.0)
+	})
+}
+
 func TestBanAndRotationAreSeen(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		first, second := w.token(1), w.token(2)
