@@ -42,7 +42,7 @@ func TestEveryRowRuns(t *testing.T) {
 
 func TestFlood(t *testing.T) {
 	var b strings.Builder
-	require.NoError(t, flood(&b, 100, time.Millisecond, 200*time.Millisecond))
+	require.NoError(t, floodScene{name: "a test", latency: time.Millisecond, forged: 100, users: 10}.run(&b, 200*time.Millisecond))
 	require.Regexp(t, `known +\d+ requests, 0.00 % failed`, b.String())
 	require.Regexp(t, `new users +\d+ requests, `, b.String())
 	require.Regexp(t, `after +\d+ goroutines, `, b.String())

@@ -17,62 +17,109 @@ import (
 	"github.com/authmw/authmw/introspect"
 )
 
-// flood has a plugin without a master key flooded with forged tokens, over real connections to a site on loopback, and
-// writes what its users saw.
-func flood(w io.Writer, perSecond int, latency, duration time.Duration) error {
-	cloudreve := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(latency)
-		body := `{"code":401,"msg":"Login required"}`
-		if strings.HasPrefix(r.Header.Get("Authorization"), "Bearer good") {
-			body = `{"code":0,"data":{"id":"user"}}`
-		}
-		_, _ = io.WriteString(w, body)
-	}))
+// floodScene is a site, and what is sent to a plugin that asks it.
+type floodScene struct {
+	name      string
+	latency   time.Duration // of the site
+	limit     int           // requests a second, beyond which it answers with status 429; 0 for none
+	failEvery int           // one of so many fails; 0 for none
+	forged    int           // tokens a second, from one address
+	users     int           // who send a request every five seconds
+}
+
+var floodScenes = []floodScene{
+	{name: "a flood, and a site that takes 50 ms", latency: 50 * time.Millisecond, forged: 1500, users: 100},
+	{name: "a flood, and a site that takes 200 ms", latency: 200 * time.Millisecond, forged: 1500, users: 100},
+	{name: "10,000 users, and a site that takes 5 ms", latency: 5 * time.Millisecond, users: 10_000},
+	{name: "a flood, and a site that answers 50 requests a second", latency: 20 * time.Millisecond, limit: 50, forged: 1500, users: 20},
+	{name: "a site that fails every second request", latency: 20 * time.Millisecond, failEvery: 2, users: 100},
+}
+
+func (sc floodScene) serve(w http.ResponseWriter, r *http.Request, count *floodCount) {
+	asked, second := count.next()
+	time.Sleep(sc.latency)
+	switch {
+	case sc.limit > 0 && second > sc.limit:
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+	case sc.failEvery > 0 && asked%sc.failEvery == 0:
+		w.WriteHeader(http.StatusBadGateway)
+	case strings.HasPrefix(r.Header.Get("Authorization"), "Bearer good"):
+		_, _ = io.WriteString(w, `{"code":0,"data":{"id":"user"}}`)
+	default:
+		_, _ = io.WriteString(w, `{"code":401,"msg":"Login required"}`)
+	}
+}
+
+// floodCount counts requests, in all and in this second.
+type floodCount struct {
+	mu            sync.Mutex
+	asked, second int
+	began         time.Time
+}
+
+func (c *floodCount) next() (asked, second int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.began) > time.Second {
+		c.began, c.second = time.Now(), 0
+	}
+	c.asked++
+	c.second++
+	return c.asked, c.second
+}
+
+// run plays the scene over real connections to a site on loopback, and writes what the users of the plugin saw.
+func (sc floodScene) run(w io.Writer, duration time.Duration) error {
+	count := new(floodCount)
+	cloudreve := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { sc.serve(w, r, count) }))
 	defer cloudreve.Close()
 	site, err := introspect.New(cloudreve.URL)
 	if err != nil {
 		return err
 	}
-	const users = 100
 	f := &flooded{site: site}
-	for i := range users {
-		f.ask(f.users(), fmt.Sprint("good known ", i), floodAddress(i))
+	for first := new(outcomes); len(first.took) == 0 || first.failed > 0; { // until all of them are known
+		first = new(outcomes)
+		for i := range sc.users {
+			f.ask(first, fmt.Sprint("good known ", i), floodAddress(i))
+		}
+		f.wait.Wait()
 	}
-	f.wait.Wait()
-	known, newcomers, forged := f.users(), f.users(), f.users()
+	known, newcomers, forged := new(outcomes), new(outcomes), new(outcomes)
 
 	before, end := use(), time.Now().Add(duration)
-	every := func(interval time.Duration, do func(i int)) {
+	every := func(interval time.Duration, times int, do func(i int)) {
 		f.wait.Go(func() {
 			ticker := time.NewTicker(interval)
 			defer ticker.Stop()
 			for i := 0; time.Now().Before(end); i++ {
-				do(i)
+				for n := range times {
+					do(i*times + n)
+				}
 				<-ticker.C
 			}
 		})
 	}
-	every(10*time.Millisecond, func(i int) {
-		for n := range perSecond / 100 {
-			f.ask(forged, fmt.Sprint("forged ", i, " ", n), floodAddress(1<<23))
-		}
-	})
-	every(5*time.Second/users, func(i int) { f.ask(known, fmt.Sprint("good known ", i%users), floodAddress(i%users)) })
-	every(100*time.Millisecond, func(i int) { f.ask(newcomers, fmt.Sprint("good new ", i), floodAddress(1<<20+i)) })
+	const tick = 10 * time.Millisecond
+	every(tick, sc.forged/100, func(i int) { f.ask(forged, fmt.Sprint("forged ", i), floodAddress(1<<23)) })
+	const round = 50 * time.Millisecond // of a hundred in five seconds
+	every(round, max(sc.users/100, 1), func(i int) { f.ask(known, fmt.Sprint("good known ", i%sc.users), floodAddress(i%sc.users)) })
+	every(100*time.Millisecond, 1, func(i int) { f.ask(newcomers, fmt.Sprint("good new ", i), floodAddress(1<<20+i)) })
 	time.Sleep(duration / 2)
 	during := use()
 	f.wait.Wait()
 	cloudreve.CloseClientConnections()
-	after := use()
 
-	_, err = fmt.Fprintf(w, `%d forged tokens a second from one address for %v; the site takes %v
-users that are known  %v
-new users             %v
-forged tokens         %v
-before                %v
-during                %v
-after                 %v
-`, perSecond, duration, latency, known, newcomers, forged, before, during, after)
+	_, err = fmt.Fprintf(w, `%s, for %v
+  users that are known  %v
+  new users             %v
+  forged tokens         %v
+  questions to the site %d
+  before                %v
+  during                %v
+  after                 %v
+`, sc.name, duration, known, newcomers, forged, count.asked, before, during, use())
 	return err
 }
 
@@ -88,8 +135,6 @@ type outcomes struct {
 	failed int
 	took   []time.Duration
 }
-
-func (*flooded) users() *outcomes { return new(outcomes) }
 
 func (f *flooded) ask(o *outcomes, token string, address netip.Addr) {
 	f.wait.Go(func() {

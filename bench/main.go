@@ -84,7 +84,7 @@ func main() {
 	perRound := flag.Duration("time", 200*time.Millisecond, "time of each row in each round")
 	loadTest := flag.Bool("load", false, "run the load test")
 	floodTest := flag.Bool("flood", false, "run the flood of forged tokens")
-	floodTime := flag.Duration("floodtime", 20*time.Second, "time of each flood")
+	floodTime := flag.Duration("floodtime", 20*time.Second, "time of each of its scenes")
 	loadTime := flag.Duration("loadtime", time.Second, "time of each of the load test's measurements")
 	flag.Parse()
 	if *loadTest {
@@ -94,8 +94,8 @@ func main() {
 		return
 	}
 	if *floodTest {
-		for _, latency := range []time.Duration{50 * time.Millisecond, 200 * time.Millisecond} {
-			if err := flood(os.Stdout, 1500, latency, *floodTime); err != nil {
+		for _, scene := range floodScenes {
+			if err := scene.run(os.Stdout, *floodTime); err != nil {
 				log.Fatal(err)
 			}
 		}

@@ -240,14 +240,16 @@ func TestTenThousandUsers(t *testing.T) {
 // TestRateLimitedSite has a site that answers 50 requests a second, and a flood.
 func TestRateLimitedSite(t *testing.T) {
 	for _, row := range []struct {
-		name  string
-		flood int
-		retry string
+		name    string
+		flood   int
+		retry   string
+		others  time.Duration // between other new users
+		failing float64       // how many of these may fail
 	}{
-		{"no flood", 0, "1"},
-		{"flood", 300, "1"},
-		{"flood, no Retry-After", 300, ""},
-		{"flood, long Retry-After", 300, "25"},
+		{"no flood", 0, "1", 100 * time.Millisecond, 0},
+		{"flood", 1500, "1", 100 * time.Millisecond, .05},
+		{"flood, no Retry-After", 1500, "", 100 * time.Millisecond, .05},
+		{"flood, long Retry-After", 1500, "25", 2 * time.Second, .05},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -257,6 +259,7 @@ func TestRateLimitedSite(t *testing.T) {
 				if row.flood > 0 {
 					s.flood(row.flood, duration)
 				}
+				newcomers := s.newcomers(row.others, duration)
 				longest := time.Duration(0)
 				var mu sync.Mutex
 				s.wait.Go(func() {
@@ -277,8 +280,10 @@ func TestRateLimitedSite(t *testing.T) {
 					}
 				})
 				s.end()
-				t.Logf("longest outage of a new user %v; asked %d, of which %d got 429", longest, m.asked, m.limited)
+				t.Logf("longest outage of a new user %v; %.1f %% of others failed once; asked %d, of which %d got 429",
+					longest, 100*newcomers.failedRatio(), m.asked, m.limited)
 				require.LessOrEqual(t, longest, 3*time.Second)
+				require.LessOrEqual(t, newcomers.failedRatio(), row.failing)
 			})
 		})
 	}

@@ -37,8 +37,9 @@
 // minute nobody asks, and then a few do, until one is answered. What was accepted is accepted until its 30 seconds are over,
 // and no longer.
 //
-// A site that answers with status 429 is asked once a second, for as long as its Retry-After says, up to 30 seconds. The
-// circuit stays closed.
+// A site that answers with status 429 is asked once a second, for as long as its Retry-After says, up to 30 seconds, and two
+// seconds if it does not say. Addresses whose tokens it keeps refusing stay at that pace, all of them together, for another
+// minute. The circuit stays closed.
 //
 // # How far to trust it
 //

@@ -34,11 +34,15 @@ const (
 	maxRefusals  = 64
 	forgetAfter  = 10 * time.Second
 
-	// paceInterval is the time between two questions to a site that has answered with status 429, for as long as it
-	// asks for with Retry-After: defaultPace unless it says so, and at most maxPace.
+	// paceInterval is the time between two questions to a site that has answered with status 429, for as long as its
+	// Retry-After says: defaultPace without one, and at most maxPace.
 	paceInterval = time.Second
-	defaultPace  = 5 * time.Second
+	defaultPace  = 2 * time.Second
 	maxPace      = 30 * time.Second
+
+	// suspectPace is for how much longer suspects are asked about at that pace, all of them together. Without it, a flood
+	// would bring the site to answer with 429 again and again.
+	suspectPace = time.Minute
 )
 
 // queue decides whose question is next. It is used with the lock of the Site held. The zero queue is empty.
@@ -135,7 +139,14 @@ func (q *queue) limited(now time.Time, retryAfter time.Duration) {
 	}
 }
 
-func (q *queue) paced(now time.Time) bool { return now.Before(q.pacedTo) }
+// paced reports whether questions of a class are asked at a pace.
+func (q *queue) paced(c class, now time.Time) bool {
+	until := q.pacedTo
+	if c == suspect && !until.IsZero() {
+		until = until.Add(suspectPace)
+	}
+	return now.Before(until)
+}
 
 // wait returns how long a question of a class from b would wait for its turn.
 func (q *queue) wait(c class, b *bucket, now time.Time) time.Duration {
@@ -154,7 +165,7 @@ func (q *queue) wait(c class, b *bucket, now time.Time) time.Duration {
 		}
 		ahead += len(b.waiting)
 	}
-	if q.paced(now) {
+	if q.paced(c, now) {
 		return max(q.nextPace.Sub(now), 0) + time.Duration(ahead)*paceInterval
 	}
 	if ahead == 0 && q.inFlight < turns[c] {
@@ -209,7 +220,7 @@ func (q *queue) next(now time.Time) (f *flight, pause time.Duration) {
 	if !found || q.inFlight >= turns[c] {
 		return nil, 0
 	}
-	if q.paced(now) {
+	if q.paced(c, now) {
 		if pause := q.nextPace.Sub(now); pause > 0 {
 			return nil, pause
 		}
