@@ -308,7 +308,7 @@ func (s *Site) begin(f flight, address netip.Addr, now time.Time) (waiting *flig
 	if !f.known {
 		c = f.bucket.class(now)
 	}
-	if s.queue.waiting >= maxWaiting || s.queue.wait(c, f.bucket, now) > maxWait {
+	if s.queue.full(c) || s.queue.wait(c, f.bucket, now) > maxWait {
 		s.breaker.abandoned(f.trial)
 		return nil, errBusy
 	}

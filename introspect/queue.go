@@ -23,7 +23,7 @@ const (
 	// maxWait is how long a question may wait for its turn.
 	maxWait = time.Second
 
-	// maxWaiting bounds the questions that wait, of all classes.
+	// maxWaiting bounds the questions that wait: those about known tokens, and those about others.
 	maxWaiting = 4096
 
 	// maxBuckets bounds the addresses that are remembered.
@@ -172,6 +172,14 @@ func (q *queue) wait(c class, b *bucket, now time.Time) time.Duration {
 		return 0
 	}
 	return time.Duration(ahead+1) * q.latency / time.Duration(turns[c])
+}
+
+// full reports whether no more questions of a class may wait. New tokens take no room from known ones.
+func (q *queue) full(c class) bool {
+	if c == known {
+		return len(q.known) >= maxWaiting
+	}
+	return q.waiting-len(q.known) >= maxWaiting
 }
 
 // push has f wait.

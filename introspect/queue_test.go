@@ -114,3 +114,21 @@ func TestOrder(t *testing.T) {
 	f, _ = q.next(now)
 	require.Equal(t, "turned", f.subject)
 }
+
+// TestFull has so many wait that no more may.
+func TestFull(t *testing.T) {
+	now := time.Now()
+	var q queue
+	b := q.bucket(netip.MustParseAddr("192.0.2.1"))
+	for range maxWaiting {
+		require.False(t, q.full(fresh))
+		q.push(&flight{bucket: b}, now)
+	}
+	require.True(t, q.full(fresh))
+	require.True(t, q.full(suspect))
+	for range maxWaiting {
+		require.False(t, q.full(known), "new tokens take no room from known ones")
+		q.push(&flight{known: true}, now)
+	}
+	require.True(t, q.full(known))
+}
