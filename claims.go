@@ -91,7 +91,13 @@ func (c *Claims) Decode(v any) error {
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(payload, v)
+	if err := json.Unmarshal(payload, v); err != nil {
+		return err
+	}
+	if claims, ok := v.(*Claims); ok {
+		claims.bound = claims.bound || c.bound
+	}
+	return nil
 }
 
 // claimsJSON has the members in Cloudreve's order.

@@ -106,6 +106,9 @@ func TestStrictScopes(t *testing.T) {
 	claims, err := v.Verify(t.Context(), strings.TrimPrefix(own, "Bearer "))
 	require.NoError(t, err)
 	require.False(t, claims.HasScope("Files.Read"))
+	var decoded authmw.Claims
+	require.NoError(t, claims.Decode(&decoded))
+	require.False(t, decoded.HasScope("Files.Read"))
 	_, err = v.Check(newRequest(own), authmw.Required)
 	require.NoError(t, err, "a route that asks for no scope")
 }

@@ -41,9 +41,11 @@ func None() echo.MiddlewareFunc {
 // your own sees it before anything is written, with the challenge already among the response's headers. The error has
 // the status of the renderer's answer, 200 for authmw.CloudreveEnvelope; that of the *authmw.Error tells the failure. If
 // the renderer makes something other than JSON, that is written at once, and the error handler called all the same, as
-// Echo does after any response.
+// Echo does after any response. An error handler that marshals the error and then answers with JSON of its own sets the
+// Content-Type of that itself.
 //
 // A CORS preflight has no credentials, so it is denied under Required: put the CORS middleware before this one.
+// Echo's Timeout middleware, which runs what is inside of it in another goroutine, belongs before this one too.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.MiddlewareFunc {
 	scopes = slices.Clone(scopes)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -64,23 +66,26 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.Mi
 
 // deny hands the answer to Echo's error handler, which takes JSON alone.
 func deny(c echo.Context, response authmw.Response, err error) error {
-	header := c.Response().Header()
-	maps.Copy(header, response.Header)
+	answer := c.Response()
+	maps.Copy(answer.Header(), response.Header)
 	m := &message{body: response.Body}
+	denied := &echo.HTTPError{Code: response.Status, Message: m, Internal: err}
 	contentType := response.Header.Get(echo.HeaderContentType)
 	if !strings.Contains(contentType, "json") || !json.Valid(response.Body) {
-		c.Response().WriteHeader(response.Status)
-		_, _ = c.Response().Write(response.Body)
-	} else {
-		header.Del(echo.HeaderContentType)
-		c.Response().Before(func() {
-			// Context.JSON has set its own type. An error handler that answers with something else has another.
-			if m.marshalled.Load() && header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
-				header.Set(echo.HeaderContentType, contentType)
-			}
-		})
+		answer.WriteHeader(response.Status)
+		_, _ = answer.Write(response.Body)
+		c.Error(denied) // here, since Echo's Timeout middleware drops what was written before an error is returned
+		return nil
 	}
-	return &echo.HTTPError{Code: response.Status, Message: m, Internal: err}
+	answer.Header().Del(echo.HeaderContentType)
+	answer.Before(func() {
+		// Context.JSON has set its own type. An error handler that answers with something else has another.
+		header := answer.Header()
+		if m.marshalled.Load() && answer.Status == response.Status && header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
+			header.Set(echo.HeaderContentType, contentType)
+		}
+	})
+	return denied
 }
 
 // message is JSON as the message of an echo.HTTPError: the default error handler sends what marshals itself as it is. It

@@ -41,7 +41,8 @@ func None() echo.MiddlewareFunc {
 // sees it before anything is written, with the challenge already among the response's headers. The error has the status
 // of the renderer's answer for echo.StatusCode, 200 for authmw.CloudreveEnvelope; that of the *authmw.Error tells the
 // failure. If the renderer makes something other than JSON, that is written at once, and the error handler called all
-// the same, as Echo does after any response.
+// the same, as Echo does after any response. An error handler that marshals the error and then answers with JSON of its
+// own sets the Content-Type of that itself.
 //
 // A CORS preflight has no credentials, so it is denied under Required: put the CORS middleware before this one.
 func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.MiddlewareFunc {
@@ -64,20 +65,21 @@ func Middleware(v *authmw.Validator, mode authmw.Mode, scopes ...string) echo.Mi
 
 // deny hands the answer to Echo's error handler, which takes JSON alone.
 func deny(c *echo.Context, response authmw.Response, err error) error {
-	header := c.Response().Header()
-	maps.Copy(header, response.Header)
+	maps.Copy(c.Response().Header(), response.Header)
 	d := &denial{status: response.Status, body: response.Body, err: err}
 	contentType := response.Header.Get(echo.HeaderContentType)
 	if !strings.Contains(contentType, "json") || !json.Valid(response.Body) {
 		c.Response().WriteHeader(response.Status)
 		_, _ = c.Response().Write(response.Body)
-		return d
+		c.Echo().HTTPErrorHandler(c, d) // here, since a middleware may drop what was written before an error is returned
+		return nil
 	}
-	header.Del(echo.HeaderContentType)
-	if r, err := echo.UnwrapResponse(c.Response()); err == nil {
-		r.Before(func() {
+	c.Response().Header().Del(echo.HeaderContentType)
+	if answer, err := echo.UnwrapResponse(c.Response()); err == nil {
+		answer.Before(func() {
 			// Context.JSON has set its own type. An error handler that answers with something else has another.
-			if d.marshalled.Load() && header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
+			header := answer.Header()
+			if d.marshalled.Load() && answer.Status == response.Status && header.Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
 				header.Set(echo.HeaderContentType, contentType)
 			}
 		})

@@ -45,8 +45,8 @@ type Verifier struct {
 // scratch is what one verification works on. Nothing in it outlives the call: claims have strings of their own.
 type scratch struct {
 	digest    digest
-	input     []byte // what of the MAC's input is not in the key already
 	decoded   []byte
+	chunk     [512]byte // of the MAC's input
 	signature [sha256.Size + 2]byte
 	sum       [sha256.Size]byte
 }
@@ -58,7 +58,7 @@ func NewVerifier(secrets ...[]byte) *Verifier {
 	for _, secret := range secrets {
 		v.keys = append(v.keys, newKey(secret))
 	}
-	v.scratch.New = func() any { return &scratch{digest: newDigest(), decoded: make([]byte, 512)} }
+	v.scratch.New = func() any { return &scratch{digest: newDigest()} }
 	return v
 }
 
@@ -121,10 +121,10 @@ func (v *Verifier) Read(token string, claims *Claims) error {
 // Read is Read of a Verifier for one token.
 func Read(token string, claims *Claims) error { return NewVerifier().Read(token, claims) }
 
-// grow makes room for any part of a token to be decoded.
+// grow makes room for any part of a token to be decoded: three bytes for four characters, and what decode needs.
 func (s *scratch) grow(token string) {
-	if len(s.decoded) < len(token) {
-		s.decoded = make([]byte, len(token))
+	if size := len(token)/4*3 + 8; len(s.decoded) < size {
+		s.decoded = make([]byte, max(size, 512))
 	}
 }
 
@@ -164,14 +164,13 @@ func (v *Verifier) authenticate(token string, s *scratch) (segment string, paylo
 		return "", nil, malformed(reasonBase64)
 	}
 
-	s.input = append(s.input[:0], unhashed...)
 	for i := range v.keys {
 		k := &v.keys[i]
 		inner := k.inner
 		if issued {
 			inner = k.issued
 		}
-		if hmac.Equal(k.mac(s.sum[:0], s.digest, inner, s.input), s.signature[:sha256.Size]) {
+		if hmac.Equal(k.mac(s, inner, unhashed), s.signature[:sha256.Size]) {
 			return segment, s.decoded[:n+m], nil
 		}
 	}

@@ -57,15 +57,19 @@ func stateAfter(blocks ...[]byte) []byte {
 	return state
 }
 
-// mac appends to sum, which must be empty, the MAC of the message whose beginning inner already is and whose rest is
-// given.
-func (k *key) mac(sum []byte, d digest, inner, rest []byte) []byte {
-	resume(d, inner)
-	d.Write(rest)
-	sum = d.Sum(sum)
-	resume(d, k.outer)
-	d.Write(sum)
-	return d.Sum(sum[:0])
+// mac returns the MAC of the message that inner is the state after the beginning of and whose rest is given. It is in s
+// until the next call.
+func (k *key) mac(s *scratch, inner []byte, rest string) []byte {
+	resume(s.digest, inner)
+	for rest != "" {
+		n := copy(s.chunk[:], rest)
+		s.digest.Write(s.chunk[:n])
+		rest = rest[n:]
+	}
+	sum := s.digest.Sum(s.sum[:0])
+	resume(s.digest, k.outer)
+	s.digest.Write(sum)
+	return s.digest.Sum(sum[:0])
 }
 
 func resume(d digest, state []byte) {

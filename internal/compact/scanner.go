@@ -149,10 +149,19 @@ func (s *scanner) unique(name string, first int) {
 			return
 		}
 	}
-	if len(s.names) == cap(s.names) { // at once to what may be needed, since growing step by step takes twice that
-		s.names = slices.Grow(s.names, max(8, min(len(s.names)*100, s.maxMembers)))
+	s.names = append(grow(s.names, s.maxMembers), m)
+}
+
+// grow makes room for one more element of at most limit. After a few, it makes room for all at once: growing step by step
+// takes twice the memory.
+func grow[T any](list []T, limit int) []T {
+	if len(list) < cap(list) {
+		return list
 	}
-	s.names = append(s.names, m)
+	if len(list) == 0 {
+		return slices.Grow(list, 8)
+	}
+	return slices.Grow(list, limit-len(list))
 }
 
 // firstElement enters an array and reports whether it has an element.
@@ -180,11 +189,14 @@ func (s *scanner) string() string {
 		if raw[i] != '\\' {
 			b.WriteByte(raw[i])
 			i++
-			continue
+		} else if c := simpleEscapes[raw[i+1]]; c != 0 {
+			b.WriteByte(c)
+			i += 2
+		} else {
+			r, size, _ := unescape(raw[i:])
+			b.WriteRune(r)
+			i += size
 		}
-		r, size, _ := unescape(raw[i:])
-		b.WriteRune(r)
-		i += size
 	}
 	return b.String()
 }
@@ -222,43 +234,34 @@ func (s *scanner) rawString() (raw string, escaped bool) {
 	return "", false
 }
 
+// simpleEscapes has the characters that the escapes of one letter stand for. It is a table, since a processor cannot
+// predict the branches that escapes at random would take.
+var simpleEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
 // unescape returns the character that the escape at the start of text stands for and the length of
 // the escape, or the reason why it is not valid.
 func unescape(text string) (r rune, size int, reason string) {
 	if len(text) < 2 {
 		return 0, 0, reasonSyntax
 	}
-	switch c := text[1]; c {
-	case '"', '\\', '/':
+	if c := simpleEscapes[text[1]]; c != 0 {
 		return rune(c), 2, ""
-	case 'b':
-		return '\b', 2, ""
-	case 'f':
-		return '\f', 2, ""
-	case 'n':
-		return '\n', 2, ""
-	case 'r':
-		return '\r', 2, ""
-	case 't':
-		return '\t', 2, ""
-	case 'u':
-		r, ok := hex4(text[2:])
-		if !ok {
-			return 0, 0, reasonSyntax
-		}
-		if !utf16.IsSurrogate(r) {
-			return r, 6, ""
-		}
-		// A lone surrogate has no UTF-8. Decoders that replace it read two subjects as one.
-		low, found := strings.CutPrefix(text[6:], `\u`)
-		if second, ok := hex4(low); found && ok {
-			if r = utf16.DecodeRune(r, second); r != utf8.RuneError {
-				return r, 12, ""
-			}
-		}
-		return 0, 0, reasonUTF8
 	}
-	return 0, 0, reasonSyntax
+	r, ok := hex4(text[2:])
+	switch {
+	case text[1] != 'u' || !ok:
+		return 0, 0, reasonSyntax
+	case !utf16.IsSurrogate(r):
+		return r, 6, ""
+	}
+	// A lone surrogate has no UTF-8. Decoders that replace it read two subjects as one.
+	low, found := strings.CutPrefix(text[6:], `\u`)
+	if second, ok := hex4(low); found && ok {
+		if r = utf16.DecodeRune(r, second); r != utf8.RuneError {
+			return r, 12, ""
+		}
+	}
+	return 0, 0, reasonUTF8
 }
 
 // hex4 reads the four hexadecimal digits that s begins with.
@@ -325,7 +328,7 @@ func (s *scanner) texts() []string {
 			s.fail(reasonScopes)
 			return nil
 		}
-		values = append(values, s.string())
+		values = append(grow(values, MaxScopes), s.string())
 	}
 	return values
 }

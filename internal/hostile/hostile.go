@@ -3,6 +3,7 @@ package hostile
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 )
 
@@ -10,6 +11,8 @@ import (
 type Payload struct {
 	Name string
 	JSON string
+	// Others are more of the same kind: a processor learns to predict the branches that one payload takes.
+	Others []string
 }
 
 // Payloads returns payloads of at most size bytes, each filled up with one shape. They are access tokens of the user
@@ -30,7 +33,17 @@ func Payloads(size int) []Payload {
 			b.WriteString(next)
 		}
 		b.WriteString(after + "}")
-		return Payload{name, b.String()}
+		return Payload{Name: name, JSON: b.String()}
+	}
+	// random picks elements at random, the same in every run.
+	random := func(name, before, between, after string, elements ...string) Payload {
+		r := rand.New(rand.NewPCG(uint64(size), uint64(len(name))))
+		pick := func(int) string { return elements[r.IntN(len(elements))] }
+		p := payload(name, before, between, after, pick)
+		for range 15 {
+			p.Others = append(p.Others, payload(name, before, between, after, pick).JSON)
+		}
+		return p
 	}
 	repeated := func(text string) func(int) string { return func(int) string { return text } }
 	array := func(name, element string) Payload { return payload(name, `,"x":[`, ",", "]", repeated(element)) }
@@ -83,6 +96,10 @@ func Payloads(size int) []Payload {
 		combined("members and digits", "%024d", "0"),
 		combined("members and escaped strings", "%024d", `"\n"`),
 		payload("audiences", `,"aud":[`, ",", "]", repeated(`"\n"`)),
+		random("a client ID of random escapes", `,"client_id":"`, "", `"`, `\n`, `\"`, `\\`, `\/`, `\b`, `\f`, `\r`, `\t`, "x", "y"),
+		random("a scope of random escapes", `,"scopes":["`, "", `"]`, `\n`, `\"`, `\u0041`, `\u20ac`, "é", "x", "y"),
+		random("random values", `,"x":[`, ",", "]", "0", "-1", "1E1", "9e-309", `""`, `"\n"`, "[]", "{}", "true", "null", "0.5"),
+		random("random white space", `,"x":[`, ",", "]", "0", " 0", "0\n", "\t0", "\r\n0 "),
 		payload("a client ID of escapes", `,"client_id":"`, "", `"`, repeated(`\n`)),
 	}
 }
