@@ -9,6 +9,9 @@ import (
 // breaker is a circuit breaker. It opens when most questions of the last seconds failed. After a backoff it lets a few
 // through; the first answer closes it. It is used with the lock of the Site held. The zero breaker is closed.
 //
+// There is one for each class. An outcome counts for its own class and those after it, so that strangers, to whom a site or
+// a proxy may answer in its own way, cannot open the circuit for others.
+//
 // There are libraries for this, such as github.com/sony/gobreaker and github.com/failsafe-go/failsafe-go. This module has
 // one requirement, which it passes on to everyone who imports it, and the backoff here depends on Retry-After.
 type breaker struct {
@@ -92,6 +95,9 @@ func (b *breaker) tripped() bool {
 // count returns the counters of this second, and forgets those of ten seconds ago.
 func (b *breaker) count(now time.Time) *struct{ answered, failed int } {
 	second := now.Unix()
+	if second < b.second { // the clock was set back
+		b.seconds, b.second = [len(b.seconds)]struct{ answered, failed int }{}, second
+	}
 	for n := int64(len(b.seconds)); b.second < second; b.second++ {
 		b.second = max(b.second, second-n)
 		b.seconds[(b.second+1)%n] = struct{ answered, failed int }{}

@@ -65,6 +65,16 @@ func TestBreaker(t *testing.T) {
 	}
 	require.True(t, allowed(), "the window began anew")
 	require.Zero(t, b.trials)
-	b.count(now.Add(-time.Hour)) // a clock that was set back
 	b.count(now.Add(1e5 * time.Hour))
+
+	// A clock that is set back.
+	b = breaker{}
+	for range 1000 {
+		b.answered(now, false)
+	}
+	now = now.Add(-time.Hour)
+	for range minFailures {
+		b.failed(now, false, down)
+	}
+	require.False(t, allowed())
 }

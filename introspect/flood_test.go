@@ -27,6 +27,10 @@ type model struct {
 	failEvery int    // one of so many fails with status 502; 0 for none
 	retry     string // Retry-After of a 429
 
+	// What forged tokens get in place of Cloudreve's answer, as from a proxy.
+	forgedStatus  int
+	forgedLatency time.Duration
+
 	mu      sync.Mutex
 	second  int64
 	count   int
@@ -56,7 +60,12 @@ func (m *model) RoundTrip(r *http.Request) (*http.Response, error) {
 		defer m.mu.Unlock()
 		m.flying--
 	}()
-	timer := time.NewTimer(m.latency)
+	good := strings.HasPrefix(r.Header.Get("Authorization"), "Bearer good")
+	latency := m.latency
+	if !good && m.forgedLatency > 0 {
+		latency = m.forgedLatency
+	}
+	timer := time.NewTimer(latency)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -70,7 +79,11 @@ func (m *model) RoundTrip(r *http.Request) (*http.Response, error) {
 		header.Set("Retry-After", m.retry)
 	case failed:
 		status, body = 502, ""
-	case strings.HasPrefix(r.Header.Get("Authorization"), "Bearer good"):
+	case !good && m.forgedStatus > 0:
+		status, body = m.forgedStatus, "<html>"
+		header.Set("Retry-After", "30")
+		header.Set("Location", "/login")
+	case good:
 		body = `{"code":0,"data":{"id":"user"}}`
 	}
 	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
@@ -179,11 +192,15 @@ func (s *scene) newcomers(interval, duration time.Duration) *traffic {
 
 // flood sends forged tokens from one address.
 func (s *scene) flood(perSecond int, duration time.Duration) {
+	s.floodFrom(perSecond, duration, func(int) netip.Addr { return address(1 << 23) })
+}
+
+func (s *scene) floodFrom(perSecond int, duration time.Duration, address func(i int) netip.Addr) {
 	s.wait.Go(func() {
 		const tick = 10 * time.Millisecond
 		for i := range int(duration / tick) {
 			for n := range perSecond / 100 {
-				s.wait.Go(func() { _, _ = s.ask(fmt.Sprint("forged ", i, " ", n), address(1<<23)) })
+				s.wait.Go(func() { _, _ = s.ask(fmt.Sprint("forged ", i, " ", n), address(i*perSecond/100+n)) })
 			}
 			time.Sleep(tick)
 		}
@@ -216,6 +233,59 @@ func TestFlood(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestForgedTokensAnsweredOtherwise has a site, or a proxy before it, that answers forged tokens in its own way. That must not
+// pass for a site that is down, or that is asked too much, for others.
+func TestForgedTokensAnsweredOtherwise(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		status  int
+		latency time.Duration
+	}{
+		{"429", 429, 0},
+		{"503", 503, 0},
+		{"302", 302, 0},
+		{"403, not as Cloudreve", 403, 0},
+		{"404 after a while", 404, 4900 * time.Millisecond},
+		{"no answer", 0, time.Hour},
+	} {
+		for _, perSecond := range []int{100, 1000} {
+			t.Run(fmt.Sprintf("%s, %d a second", row.name, perSecond), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m := &model{latency: 20 * time.Millisecond, forgedStatus: row.status, forgedLatency: row.latency}
+					s := newScene(t, m)
+					const duration = 65 * time.Second
+					s.users(20, 5*time.Second, 5*time.Second)
+					s.wait.Wait()
+					s.flood(perSecond, duration)
+					users := s.users(20, 5*time.Second, duration)
+					newcomers := s.newcomers(100*time.Millisecond, duration)
+					s.end()
+					t.Logf("users: %.1f %% failed; newcomers: %.1f %%; asked %d", 100*users.failedRatio(), 100*newcomers.failedRatio(), m.asked)
+					require.Zero(t, users.failed)
+					require.LessOrEqual(t, newcomers.failedRatio(), .05)
+				})
+			})
+		}
+	}
+}
+
+// TestFloodFromANetwork floods from all over an IPv6 /48.
+func TestFloodFromANetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &model{latency: 100 * time.Millisecond}
+		s := newScene(t, m)
+		const duration = 30 * time.Second
+		s.floodFrom(1500, duration, func(i int) netip.Addr {
+			return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0, 1, byte(i >> 8), byte(i), 15: 1})
+		})
+		newcomers := s.newcomers(100*time.Millisecond, duration)
+		s.end()
+		t.Logf("newcomers: %.1f %% failed, p50 %v", 100*newcomers.failedRatio(), newcomers.percentile(.5))
+		require.LessOrEqual(t, newcomers.failedRatio(), .01)
+		require.LessOrEqual(t, newcomers.percentile(.5), 3*m.latency)
+	})
 }
 
 // TestTenThousandUsers has the entries of so many begin within a second, and looks at the three periods that follow.

@@ -23,23 +23,23 @@
 // A token in bad form, of the wrong type or out of time is denied without asking. Anyone can make up others, so there are
 // turns: at most 32 questions are in flight. Tokens that the site accepted before go first, with turns reserved for them.
 // This gives them priority, never acceptance. Other tokens take turns by client address: an IPv4 address, or an IPv6 /64.
-// An address whose tokens the site keeps refusing goes last. A question whose turn would not come within a second is
-// refused at once with authmw.ErrUnavailable, status 503.
+// An address goes last whose tokens the site keeps not accepting, and so do all of an IPv6 /48. A question whose turn would
+// not come within a second is refused at once with authmw.ErrUnavailable, status 503.
 //
 // The address is the request's RemoteAddr. Behind a proxy that is the proxy's, which all clients share, unless the
-// application sets the client's with [authmw.WithClientAddress]. Even then, a flood from very many addresses can make new
-// users wait or fail: limit it elsewhere.
+// application sets the client's with [authmw.WithClientAddress]. Even then, a flood from many addresses can make new users
+// wait or fail, hundreds of them if the site takes seconds to answer: limit it elsewhere.
 //
 // # When the site is down
 //
 // Requests with a token that is not known are denied with authmw.ErrUnavailable; under Optional too, never anonymous. If
 // most questions of the last ten seconds failed, a circuit breaker opens: for a time that grows from half a second to half a
-// minute nobody asks, and then a few do, until one is answered. What was accepted is accepted until its 30 seconds are over,
-// and no longer.
+// minute nobody asks, and then a few do, until one is answered. Strangers cannot open it for known tokens. What was accepted
+// is accepted until its 30 seconds are over, and no longer.
 //
 // A site that answers with status 429 is asked once a second, for as long as its Retry-After says, up to 30 seconds, and two
-// seconds if it does not say. Addresses whose tokens it keeps refusing stay at that pace, all of them together, for another
-// minute. The circuit stays closed.
+// seconds if it does not say. If it answers so to one address alone, or to strangers alone, that holds for them alone.
+// Addresses that go last stay at that pace, all of them together, for another minute. The circuit stays closed.
 //
 // # How far to trust it
 //
@@ -99,9 +99,10 @@ type Site struct {
 	refused  cache[refusal]
 	flights  map[key]*flight
 	queue    queue
-	breaker  breaker
-	pausing  bool // until the next turn of a site that is paced
-	silent   bool // a question timed out: its connection may be dead, and HTTP/2 would use it for all that follow
+	breakers [len(turns)]breaker // by class
+	wake     *time.Timer         // calls dispatch at wakeAt, for a site that is paced
+	wakeAt   time.Time           // zero if it does not
+	silent   bool                // a question timed out: its connection may be dead, and HTTP/2 would use it for all that follow
 }
 
 // acceptance is what is remembered of a token that the site accepted.
@@ -127,8 +128,9 @@ type flight struct {
 	expires        time.Time
 	question       question
 	known          bool
-	trial          bool // of a half-open circuit
-	reconnect      bool // see Site.silent
+	class          class // known, or that of its address when it began to wait
+	trial          bool  // of a half-open circuit
+	reconnect      bool  // see Site.silent
 	bucket         *bucket
 	timer          *time.Timer // while it waits
 	done           chan struct{}
@@ -300,17 +302,16 @@ func userinfo(answer cloudreve.Answer) string {
 
 // begin has f wait for its turn, unless that would take too long or the circuit is open. It is called with the lock held.
 func (s *Site) begin(f flight, address netip.Addr, now time.Time) (waiting *flight, err error) {
-	if f.trial, err = s.breaker.allow(now); err != nil {
-		return nil, err
-	}
 	f.bucket = s.queue.bucket(address)
-	c := known
+	f.class = known
 	if !f.known {
-		c = f.bucket.class(now)
+		f.class = f.bucket.class(now)
 	}
-	if s.queue.full(c) || s.queue.wait(c, f.bucket, now) > maxWait {
-		s.breaker.abandoned(f.trial)
+	if s.queue.full(f.class) || s.queue.wait(f.class, f.bucket, now) > maxWait {
 		return nil, errBusy
+	}
+	if f.trial, err = s.breakers[f.class].allow(now); err != nil {
+		return nil, err
 	}
 	waiting = &f
 	waiting.done = make(chan struct{})
@@ -326,22 +327,14 @@ func (s *Site) begin(f flight, address netip.Addr, now time.Time) (waiting *flig
 func (s *Site) dispatch(now time.Time) {
 	for {
 		f, pause := s.queue.next(now)
-		if pause > 0 && !s.pausing {
-			s.pausing = true
-			time.AfterFunc(pause, func() {
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				s.pausing = false
-				s.dispatch(time.Now())
-			})
-		}
 		if f == nil {
+			s.wakeIn(pause, now)
 			return
 		}
 		f.timer.Stop()
-		if s.breaker.opened > 0 && !f.trial { // since it began to wait
-			s.queue.inFlight--
-			s.finish(f, s.breaker.lastFail)
+		if b := &s.breakers[f.class]; b.opened > 0 && !f.trial { // since it began to wait
+			s.queue.landed(f)
+			s.finish(f, b.lastFail)
 			continue
 		}
 		f.reconnect, s.silent = s.silent, false
@@ -349,12 +342,29 @@ func (s *Site) dispatch(now time.Time) {
 	}
 }
 
+// wakeIn has dispatch called after a pause, if that is not zero, or before.
+func (s *Site) wakeIn(pause time.Duration, now time.Time) {
+	if pause == 0 || !s.wakeAt.IsZero() && s.wakeAt.Before(now.Add(pause)) {
+		return
+	}
+	if s.wake != nil {
+		s.wake.Stop()
+	}
+	s.wakeAt = now.Add(pause)
+	s.wake = time.AfterFunc(pause, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.wakeAt = time.Time{}
+		s.dispatch(time.Now())
+	})
+}
+
 // expire ends a flight whose turn has not come.
 func (s *Site) expire(f *flight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.queue.remove(f) {
-		s.breaker.abandoned(f.trial)
+		s.breakers[f.class].abandoned(f.trial)
 		s.finish(f, errBusy)
 	}
 }
@@ -380,13 +390,10 @@ type outcome struct {
 func (s *Site) fly(f *flight) {
 	o := outcome{err: errPanicked, down: true} // unless ask returns: a transport may call runtime.Goexit
 	defer func() { s.land(f, o) }()
-	if f.reconnect {
-		s.site.CloseIdleConnections()
-	}
 	asked := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	o = s.ask(ctx, f.token, f.subject, f.question)
+	o = s.ask(ctx, f)
 	o.asked = asked
 }
 
@@ -395,21 +402,29 @@ func (s *Site) land(f *flight, o outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	s.queue.inFlight--
+	s.queue.landed(f)
+	for c := f.class; c <= suspect; c++ {
+		b, trial := &s.breakers[c], f.trial && c == f.class
+		switch {
+		case o.answered || o.limited:
+			b.answered(now, trial)
+		case o.down:
+			b.failed(now, trial, o.err)
+		default:
+			b.abandoned(trial)
+		}
+	}
 	switch {
 	case o.answered:
-		s.breaker.answered(now, f.trial)
 		s.queue.answered(now.Sub(o.asked))
-		f.bucket.judge(o.err == nil, now)
 		s.remember(f, o)
 	case o.limited:
-		s.breaker.answered(now, f.trial)
-		s.queue.limited(now, o.retryAfter)
+		s.queue.limited(f, now, o.retryAfter)
 	case o.down:
-		s.breaker.failed(now, f.trial, o.err)
 		s.silent = s.silent || errors.Is(o.err, context.DeadlineExceeded)
-	default:
-		s.breaker.abandoned(f.trial)
+	}
+	if o.answered || !f.known { // of a known token, a failure is not its sender's
+		f.bucket.judge(o.err == nil, now)
 	}
 	s.finish(f, o.err)
 	s.dispatch(now)
@@ -431,14 +446,17 @@ func (s *Site) remember(f *flight, o outcome) {
 	s.accepted.put(f.key, a)
 }
 
-// ask shows the site a token, and returns what that says.
-func (s *Site) ask(ctx context.Context, token, subject string, q question) (o outcome) {
+// ask shows the site the token of f, and returns what that says.
+func (s *Site) ask(ctx context.Context, f *flight) (o outcome) {
 	defer func() {
 		if r := recover(); r != nil { // in a goroutine of ours, it would end the server
 			o = outcome{err: errPanicked, down: true}
 		}
 	}()
-	answer, err := s.site.Do(ctx, http.MethodGet, q.path, token, nil)
+	if f.reconnect {
+		s.site.CloseIdleConnections()
+	}
+	answer, err := s.site.Do(ctx, http.MethodGet, f.question.path, f.token, nil)
 	var unavailable *cloudreve.Unavailable
 	if errors.As(err, &unavailable) && unavailable.Status == http.StatusTooManyRequests {
 		return outcome{err: fmt.Errorf("introspect: %w", err), limited: true, retryAfter: unavailable.RetryAfter}
@@ -457,8 +475,8 @@ func (s *Site) ask(ctx context.Context, token, subject string, q question) (o ou
 	}
 	switch code {
 	case 0:
-		switch id := q.answer(answer); id {
-		case subject:
+		switch id := f.question.answer(answer); id {
+		case f.subject:
 			return outcome{answered: true}
 		case "":
 			return outcome{err: fmt.Errorf("introspect: %w", &cloudreve.Other{Status: http.StatusOK}), down: true}

@@ -27,18 +27,26 @@ const (
 	maxWaiting = 4096
 
 	// maxBuckets bounds the addresses that are remembered.
-	maxBuckets = 8192
+	maxBuckets = 16384
 
-	// suspectAfter refused tokens, less those accepted, an address is suspect. Half of them are forgotten in forgetAfter.
-	suspectAfter = 4
-	maxRefusals  = 64
-	forgetAfter  = 10 * time.Second
+	// maxPerAddress is how many of the turns of fresh questions those from one address may have.
+	maxPerAddress = 12
+
+	// After suspectAfter tokens that the site did not accept, an address is suspect, and so is an IPv6 /48 after
+	// suspectNetAfter. Accepted tokens make up for that. Half of it is forgotten in forgetAfter.
+	suspectAfter    = 4
+	suspectNetAfter = 32
+	maxRefusals     = 64
+	forgetAfter     = 10 * time.Second
 
 	// paceInterval is the time between two questions to a site that has answered with status 429, for as long as its
 	// Retry-After says: defaultPace without one, and at most maxPace.
 	paceInterval = time.Second
 	defaultPace  = 2 * time.Second
 	maxPace      = 30 * time.Second
+
+	// A 429 sets the pace for fresh addresses if limitedAddresses got one within forgetAfter.
+	limitedAddresses = 3
 
 	// suspectPace is for how much longer suspects are asked about at that pace, all of them together. Without it, a flood
 	// would bring the site to answer with 429 again and again.
@@ -53,48 +61,64 @@ type queue struct {
 	rings    [2]ring // of fresh and suspect addresses
 	buckets  struct{ young, old map[netip.Prefix]*bucket }
 	latency  time.Duration // of the site, a moving average
-	pacedTo  time.Time     // until then, one question in paceInterval
+	pacedTo  [3]time.Time  // by class: until then, one question in paceInterval
 	nextPace time.Time
+	limits   [limitedAddresses]limit // the last ones
+}
+
+// limit is a fresh address that got status 429.
+type limit struct {
+	bucket *bucket
+	at     time.Time
 }
 
 // bucket is an address: what waits from there, and what became of its tokens.
 type bucket struct {
 	waiting  []*flight
+	inFlight int
 	refusals float64
 	at       time.Time // that refusals are of
 	ring     *ring     // nil if nothing waits
+	net      *bucket   // of the /48 around an IPv6 address
 }
 
 // ring has the buckets of a class with something waiting. They take turns, however much waits in each.
 type ring []*bucket
 
-// bucket returns the bucket of an address. IPv6 users have a /64 each, at least.
+// bucket returns the bucket of an address. An IPv6 user has a /64 at least, and may have a /48.
 func (q *queue) bucket(address netip.Addr) *bucket {
 	address = address.Unmap().WithZone("")
-	bits := address.BitLen()
-	if address.Is6() {
-		bits = 64
+	if !address.Is6() {
+		return q.bucketOf(netip.PrefixFrom(address, address.BitLen())) // one for all unknown addresses
 	}
-	prefix, _ := address.Prefix(bits) // the zero one for an unknown address
+	user, _ := address.Prefix(64)
+	net, _ := address.Prefix(48)
+	b := q.bucketOf(user)
+	b.net = q.bucketOf(net)
+	return b
+}
+
+func (q *queue) bucketOf(prefix netip.Prefix) *bucket {
 	b := q.buckets.young[prefix]
-	if b == nil {
-		if b = q.buckets.old[prefix]; b == nil {
-			b = new(bucket)
-		}
-		if len(q.buckets.young) >= maxBuckets/2 {
-			q.buckets.young, q.buckets.old = nil, q.buckets.young
-		}
-		if q.buckets.young == nil {
-			q.buckets.young = map[netip.Prefix]*bucket{}
-		}
-		q.buckets.young[prefix] = b
+	if b != nil {
+		return b
 	}
+	if b = q.buckets.old[prefix]; b == nil {
+		b = new(bucket)
+	}
+	if len(q.buckets.young) >= maxBuckets/2 {
+		q.buckets.young, q.buckets.old = nil, q.buckets.young
+	}
+	if q.buckets.young == nil {
+		q.buckets.young = map[netip.Prefix]*bucket{}
+	}
+	q.buckets.young[prefix] = b
 	return b
 }
 
 // class returns the class of a token from b that the site has not accepted before.
 func (b *bucket) class(now time.Time) class {
-	if b.decayed(now) >= suspectAfter {
+	if b.decayed(now) >= suspectAfter || b.net != nil && b.net.decayed(now) >= suspectNetAfter {
 		return suspect
 	}
 	return fresh
@@ -104,7 +128,7 @@ func (b *bucket) decayed(now time.Time) float64 {
 	return b.refusals / float64(int64(1)<<min(max(now.Sub(b.at), 0)/forgetAfter, 62))
 }
 
-// judge remembers what the site said of a token from b.
+// judge remembers whether the site accepted a token from b.
 func (b *bucket) judge(accepted bool, now time.Time) {
 	refusals := b.decayed(now)
 	if accepted {
@@ -116,6 +140,9 @@ func (b *bucket) judge(accepted bool, now time.Time) {
 		b.at = now
 	}
 	b.refusals = refusals
+	if b.net != nil {
+		b.net.judge(accepted, now)
+	}
 }
 
 // answered remembers how long the site took.
@@ -126,27 +153,53 @@ func (q *queue) answered(took time.Duration) {
 	q.latency += (took - q.latency) / 8
 }
 
-// limited remembers that the site has answered with status 429.
-func (q *queue) limited(now time.Time, retryAfter time.Duration) {
+// limited remembers that the site has answered f with status 429. That sets the pace for the class of f and those after it,
+// but for a fresh one only if other addresses got it too: a site may limit one token, or strangers alone.
+func (q *queue) limited(f *flight, now time.Time, retryAfter time.Duration) {
+	c := f.class
+	if c == fresh && !q.limitedToo(f.bucket, now) {
+		c = suspect
+	}
 	if retryAfter == 0 {
 		retryAfter = defaultPace
 	}
-	if until := now.Add(min(retryAfter, maxPace)); until.After(q.pacedTo) {
-		q.pacedTo = until
+	until := now.Add(min(retryAfter, maxPace))
+	for ; c <= suspect; c++ {
+		if c == suspect {
+			until = until.Add(suspectPace)
+		}
+		if until.After(q.pacedTo[c]) {
+			q.pacedTo[c] = until
+		}
 	}
 	if next := now.Add(paceInterval); next.After(q.nextPace) {
 		q.nextPace = next
 	}
 }
 
-// paced reports whether questions of a class are asked at a pace.
-func (q *queue) paced(c class, now time.Time) bool {
-	until := q.pacedTo
-	if c == suspect && !until.IsZero() {
-		until = until.Add(suspectPace)
+// limitedToo reports whether limitedAddresses, b among them, got status 429 of late while they were fresh.
+func (q *queue) limitedToo(b *bucket, now time.Time) bool {
+	oldest := 0
+	for i, l := range q.limits {
+		if l.bucket == b {
+			oldest = i
+			break
+		}
+		if l.at.Before(q.limits[oldest].at) {
+			oldest = i
+		}
 	}
-	return now.Before(until)
+	q.limits[oldest] = limit{b, now}
+	for _, l := range q.limits {
+		if l.bucket == nil || now.Sub(l.at) > forgetAfter {
+			return false
+		}
+	}
+	return true
 }
+
+// paced reports whether questions of a class are asked at a pace.
+func (q *queue) paced(c class, now time.Time) bool { return now.Before(q.pacedTo[c]) }
 
 // wait returns how long a question of a class from b would wait for its turn.
 func (q *queue) wait(c class, b *bucket, now time.Time) time.Duration {
@@ -167,6 +220,9 @@ func (q *queue) wait(c class, b *bucket, now time.Time) time.Duration {
 	}
 	if q.paced(c, now) {
 		return max(q.nextPace.Sub(now), 0) + time.Duration(ahead)*paceInterval
+	}
+	if c == fresh && b.inFlight >= maxPerAddress {
+		return max(time.Duration(len(b.waiting)+1)*q.latency/maxPerAddress, time.Duration(ahead+1)*q.latency/time.Duration(turns[c]))
 	}
 	if ahead == 0 && q.inFlight < turns[c] {
 		return 0
@@ -222,44 +278,72 @@ func (b *bucket) leave() {
 }
 
 // next takes out the flight whose turn it is, or returns nil if there is none. A site that is paced is asked once in a
-// while: then, pause is how long until the next turn.
+// while: then, pause is how long until that may change.
 func (q *queue) next(now time.Time) (f *flight, pause time.Duration) {
-	c, found := q.first(now)
-	if !found || q.inFlight >= turns[c] {
-		return nil, 0
-	}
-	if q.paced(c, now) {
-		if pause := q.nextPace.Sub(now); pause > 0 {
-			return nil, pause
+	for c := known; c <= suspect; c++ {
+		f := q.first(c, now)
+		if f == nil {
+			continue
 		}
-		q.nextPace = now.Add(paceInterval)
+		if q.inFlight >= turns[c] {
+			return nil, pause // nor may the classes after it
+		}
+		if q.paced(c, now) {
+			if now.Before(q.nextPace) {
+				until := min(q.nextPace.Sub(now), q.pacedTo[c].Sub(now))
+				if pause == 0 || until < pause {
+					pause = until
+				}
+				continue
+			}
+			q.nextPace = now.Add(paceInterval)
+		}
+		q.take(f)
+		return f, 0
 	}
-	if c == known {
-		f = q.known[0]
-	} else {
-		ring := &q.rings[c-fresh]
-		b := (*ring)[0]
-		f = b.waiting[0]
-		*ring = append((*ring)[1:], b)
-	}
-	q.remove(f)
-	q.inFlight++
-	return f, 0
+	return nil, pause
 }
 
-// first returns the best class that something waits in. Addresses that have become suspect since are moved.
-func (q *queue) first(now time.Time) (c class, found bool) {
-	if len(q.known) > 0 {
-		return known, true
+// take gives a turn to f. Its address goes to the end of the ring.
+func (q *queue) take(f *flight) {
+	q.remove(f)
+	q.inFlight++
+	b := f.bucket
+	b.inFlight++
+	if !f.known && b.ring != nil {
+		i := slices.Index(*b.ring, b)
+		*b.ring = append(slices.Delete(*b.ring, i, i+1), b)
 	}
-	for len(q.rings[0]) > 0 {
-		b := q.rings[0][0]
-		if b.class(now) == fresh {
-			return fresh, true
+}
+
+// landed is called for each flight that next returned.
+func (q *queue) landed(f *flight) {
+	q.inFlight--
+	f.bucket.inFlight--
+}
+
+// first returns the flight of a class whose turn is next, or nil if nothing waits. Addresses that have become suspect since
+// are moved, and those with as many in flight as they may have are passed over.
+func (q *queue) first(c class, now time.Time) *flight {
+	if c == known {
+		if len(q.known) == 0 {
+			return nil
 		}
-		q.rings[0] = q.rings[0][1:]
-		b.ring = &q.rings[1]
-		q.rings[1] = append(q.rings[1], b)
+		return q.known[0]
 	}
-	return suspect, len(q.rings[1]) > 0
+	ring := &q.rings[c-fresh]
+	for i := 0; i < len(*ring); {
+		b := (*ring)[i]
+		switch {
+		case c == fresh && b.class(now) == suspect:
+			*ring = slices.Delete(*ring, i, i+1)
+			b.ring = &q.rings[suspect-fresh]
+			*b.ring = append(*b.ring, b)
+		case c == fresh && b.inFlight >= maxPerAddress:
+			i++
+		default:
+			return b.waiting[0]
+		}
+	}
+	return nil
 }

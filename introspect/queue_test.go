@@ -52,6 +52,84 @@ func TestSuspects(t *testing.T) {
 	require.Equal(t, fresh, b.class(now.Add(1e6*time.Hour)))
 }
 
+// TestSuspectNetwork has a sender with a /48, who has as many /64s as there are ports.
+func TestSuspectNetwork(t *testing.T) {
+	now := time.Now()
+	var q queue
+	address := func(i int) *bucket {
+		return q.bucket(netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0, 1, byte(i >> 8), byte(i), 15: 1}))
+	}
+	for i := range suspectNetAfter {
+		require.Equal(t, fresh, address(i).class(now))
+		address(i).judge(false, now)
+	}
+	require.Equal(t, suspect, address(1000).class(now))
+	require.Equal(t, fresh, q.bucket(netip.MustParseAddr("2001:db8:2::1")).class(now), "another /48")
+	address(1000).judge(true, now)
+	require.Equal(t, fresh, address(1001).class(now), "one with a user")
+}
+
+// TestPaces shows whom a 429 slows down.
+func TestPaces(t *testing.T) {
+	now := time.Now()
+	retry := 10 * time.Second
+	type paces [3]time.Duration
+	require.Equal(t, class(2), suspect)
+	for name, row := range map[string]struct {
+		limited func(q *queue)
+		want    paces
+	}{
+		"a known token": {func(q *queue) { q.limited(&flight{class: known}, now, retry) }, paces{retry, retry, retry + suspectPace}},
+		"a suspect":     {func(q *queue) { q.limited(&flight{class: suspect}, now, retry) }, paces{0, 0, retry + suspectPace}},
+		"one address, again and again": {func(q *queue) {
+			b := new(bucket)
+			for range 10 {
+				q.limited(&flight{class: fresh, bucket: b}, now, retry)
+			}
+		}, paces{0, 0, retry + suspectPace}},
+		"three addresses": {func(q *queue) {
+			for range 3 {
+				q.limited(&flight{class: fresh, bucket: new(bucket)}, now, retry)
+			}
+		}, paces{0, retry, retry + suspectPace}},
+		"three addresses, one of them long ago": {func(q *queue) {
+			q.limited(&flight{class: fresh, bucket: new(bucket)}, now.Add(-time.Minute), retry)
+			for range 2 {
+				q.limited(&flight{class: fresh, bucket: new(bucket)}, now, retry)
+			}
+		}, paces{0, 0, retry + suspectPace}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var q queue
+			row.limited(&q)
+			for c, d := range row.want {
+				require.Equal(t, d > 0, q.paced(class(c), now))
+				require.False(t, q.paced(class(c), now.Add(d)))
+				if d > 0 {
+					require.True(t, q.paced(class(c), now.Add(d-1)))
+				}
+			}
+		})
+	}
+
+	var q queue
+	for range 3 {
+		q.limited(&flight{class: fresh, bucket: new(bucket)}, now, 1500*time.Millisecond)
+	}
+	q.push(&flight{subject: "fresh", bucket: q.bucket(netip.MustParseAddr("192.0.2.1"))}, now)
+	_, pause := q.next(now)
+	require.Equal(t, time.Second, pause)
+	now = now.Add(time.Second)
+	f, _ := q.next(now)
+	require.NotNil(t, f)
+	q.push(f, now)
+	_, pause = q.next(now)
+	require.Equal(t, time.Second/2, pause, "until the pace ends")
+	q.push(&flight{subject: "known", bucket: new(bucket), known: true}, now)
+	f, _ = q.next(now)
+	require.Equal(t, "known", f.subject, "does not wait for strangers")
+}
+
 // TestOrder asks known tokens first, then addresses in turn, and suspects last, with turns kept for the better ones.
 func TestOrder(t *testing.T) {
 	now := time.Now()
@@ -66,6 +144,9 @@ func TestOrder(t *testing.T) {
 	flood, a, b := address("192.0.2.1", 10), address("192.0.2.2", 0), address("192.0.2.3", 0)
 	push := func(name string, b *bucket) *flight {
 		f := &flight{subject: name, bucket: b, known: b == nil}
+		if f.known {
+			f.bucket = new(bucket)
+		}
 		q.push(f, now)
 		return f
 	}
@@ -101,6 +182,24 @@ func TestOrder(t *testing.T) {
 		require.NotNil(t, f)
 	}
 
+	// An address with enough in flight is passed over.
+	q = queue{}
+	greedy, modest := q.bucket(netip.MustParseAddr("192.0.2.7")), q.bucket(netip.MustParseAddr("192.0.2.8"))
+	for range maxPerAddress {
+		push("greedy", greedy)
+		f, _ := q.next(now)
+		require.NotNil(t, f)
+	}
+	held := push("held", greedy)
+	push("modest", modest)
+	f, _ := q.next(now)
+	require.Equal(t, "modest", f.subject)
+	f, _ = q.next(now)
+	require.Nil(t, f)
+	q.landed(&flight{bucket: greedy})
+	f, _ = q.next(now)
+	require.Same(t, held, f)
+
 	// An address that becomes suspect while it waits loses its turn.
 	q = queue{}
 	turned, other := q.bucket(netip.MustParseAddr("192.0.2.5")), q.bucket(netip.MustParseAddr("192.0.2.6"))
@@ -109,7 +208,7 @@ func TestOrder(t *testing.T) {
 	for range suspectAfter {
 		turned.judge(false, now)
 	}
-	f, _ := q.next(now)
+	f, _ = q.next(now)
 	require.Equal(t, "other", f.subject)
 	f, _ = q.next(now)
 	require.Equal(t, "turned", f.subject)

@@ -215,6 +215,9 @@ func (s *scanner) rawString() (raw string, escaped bool) {
 			raw = s.json[s.pos:i]
 			s.pos = i + 1
 			return raw, escaped
+		case c == '\\' && i+1 < len(s.json) && simpleEscapes[s.json[i+1]] != 0:
+			escaped = true
+			i += 2
 		case c == '\\':
 			_, size, reason := unescape(s.json[i:])
 			if reason != "" {
