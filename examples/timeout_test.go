@@ -41,7 +41,7 @@ func TestEchoTimeout(t *testing.T) {
 				}
 				e.DefaultHTTPErrorHandler(err, c)
 			}
-			e.Use(middleware.TimeoutWithConfig(middleware.TimeoutConfig{Timeout: time.Minute}))
+			e.Use(middleware.TimeoutWithConfig(middleware.TimeoutConfig{Timeout: time.Minute})) //lint:ignore SA1019 many still use it
 			e.GET("/", func(echo.Context) error { return nil }, authecho.Required(v))
 			w := httptest.NewRecorder()
 			e.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))

@@ -88,8 +88,11 @@ const maxMembers = 100
 // ParseClaims fills claims from the JSON object payload. It checks form and types, and that no member occurs twice
 // (RFC 7519 section 4: "The Claim Names within a JWT Claims Set MUST be unique"), but none of the values. A null
 // token_type or sub counts as absent. Strings are slices of payload unless they have escapes. Segment is left empty.
-func ParseClaims(payload string, claims *Claims) error {
-	s := scanner{json: payload, maxMembers: maxMembers}
+func ParseClaims(payload string, claims *Claims) error { return parseClaims(payload, claims, nil) }
+
+// parseClaims does what ParseClaims does, with a buffer to work in.
+func parseClaims(payload string, claims *Claims, buffer []byte) error {
+	s := scanner{json: payload, maxMembers: maxMembers, buffer: buffer}
 	return s.claims(claims)
 }
 

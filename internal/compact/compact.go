@@ -80,7 +80,7 @@ func (v *Verifier) Verify(token string, expect Expect, claims *Claims) error {
 		return err
 	}
 	if v.Plain || !parseIssued(payload, claims) {
-		if err := ParseClaims(string(payload), claims); err != nil {
+		if err := parseClaims(string(payload), claims, s.decoded); err != nil {
 			return err
 		}
 	}
@@ -111,7 +111,7 @@ func (v *Verifier) Read(token string, claims *Claims) error {
 	if !ok {
 		return malformed(reasonBase64)
 	}
-	if err := ParseClaims(string(s.decoded[:n]), claims); err != nil {
+	if err := parseClaims(string(s.decoded[:n]), claims, s.decoded); err != nil {
 		return err
 	}
 	claims.Segment = segment
@@ -201,5 +201,5 @@ func (s *scratch) checkHeader(segment string) error {
 	if !ok {
 		return malformed(reasonBase64)
 	}
-	return parseHeader(string(s.decoded[:n]))
+	return parseHeader(string(s.decoded[:n]), s.decoded)
 }

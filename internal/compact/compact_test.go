@@ -170,6 +170,6 @@ func TestIssuedStart(t *testing.T) {
 	header, err := base64.RawURLEncoding.DecodeString(issuedHeader)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"alg":"HS256","typ":"JWT"}`, string(header))
-	require.NoError(t, parseHeader(string(header)))
+	require.NoError(t, parseHeader(string(header), nil))
 	require.Equal(t, issuedStart, issuedHeader+"."+encode(issuedPayload))
 }

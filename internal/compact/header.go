@@ -19,12 +19,12 @@ var otherAlgorithms = []string{"none", "HS384", "HS512", "RS256", "RS384", "RS51
 const maxHeaderMembers = 16
 
 // parseHeader checks a JOSE header that is not, to the letter, the one that Cloudreve issues.
-func parseHeader(header string) error {
+func parseHeader(header string, buffer []byte) error {
 	if !utf8.ValidString(header) {
 		return malformed(reasonUTF8)
 	}
 	var (
-		s         = scanner{json: header, maxMembers: maxHeaderMembers}
+		s         = scanner{json: header, maxMembers: maxHeaderMembers, buffer: buffer}
 		algorithm string
 		member    string
 	)

@@ -33,7 +33,8 @@ type scanner struct {
 	names      []memberName // of the members of all open objects, see unique
 	members    int          // read so far, at every depth
 	maxMembers int
-	steps      int // values read and names compared so far; tests bound them
+	buffer     []byte // for strings with escapes; nothing keeps a part of it
+	steps      int    // values read and names compared so far; tests bound them
 	reason     string
 }
 
@@ -179,62 +180,87 @@ func (s *scanner) nextElement() bool { return s.next(']') }
 
 // string reads a string. Without escapes it is a slice of the input.
 func (s *scanner) string() string {
-	raw, escaped := s.rawString()
-	if !escaped {
-		return raw
-	}
-	var b strings.Builder
-	b.Grow(len(raw)) // escapes are longer than what they stand for
-	for i := 0; i < len(raw); {
-		if raw[i] != '\\' {
-			b.WriteByte(raw[i])
-			i++
-		} else if c := simpleEscapes[raw[i+1]]; c != 0 {
-			b.WriteByte(c)
-			i += 2
-		} else {
-			r, size, _ := unescape(raw[i:])
-			b.WriteRune(r)
-			i += size
-		}
-	}
-	return b.String()
-}
-
-// rawString reads a string and returns it as written, without the quotation marks. It checks
-// escapes but does not decode them, so that skipping a string allocates nothing.
-func (s *scanner) rawString() (raw string, escaped bool) {
 	if !s.take('"') {
 		s.fail(reasonSyntax)
-		return "", false
+		return ""
+	}
+	s.steps++
+	for i := s.pos; i < len(s.json); i++ {
+		switch c := s.json[i]; {
+		case c == '"':
+			value := s.json[s.pos:i]
+			s.pos = i + 1
+			return value
+		case c == '\\':
+			return s.escapedString(i)
+		case c < ' ':
+			s.fail(reasonSyntax)
+			return ""
+		}
+	}
+	s.fail(reasonSyntax)
+	return ""
+}
+
+// escapedString reads a string whose first escape is at i.
+func (s *scanner) escapedString(i int) string {
+	value := append(s.buffer[:0], s.json[s.pos:i]...)
+	for i < len(s.json) {
+		switch c := s.json[i]; {
+		case c == '"':
+			s.buffer, s.pos = value, i+1
+			return string(value)
+		case c == '\\':
+			r, size, reason := unescape(s.json[i:])
+			if reason != "" {
+				s.fail(reason)
+				return ""
+			}
+			if r < utf8.RuneSelf {
+				value = append(value, byte(r))
+			} else {
+				value = utf8.AppendRune(value, r)
+			}
+			i += size
+		case c < ' ':
+			s.fail(reasonSyntax)
+			return ""
+		default:
+			value = append(value, c)
+			i++
+		}
+	}
+	s.fail(reasonSyntax)
+	return ""
+}
+
+// skipString reads a string without decoding it, which allocates nothing.
+func (s *scanner) skipString() {
+	if !s.take('"') {
+		s.fail(reasonSyntax)
+		return
 	}
 	s.steps++
 	for i := s.pos; i < len(s.json); {
 		switch c := s.json[i]; {
 		case c == '"':
-			raw = s.json[s.pos:i]
 			s.pos = i + 1
-			return raw, escaped
-		case c == '\\' && i+1 < len(s.json) && simpleEscapes[s.json[i+1]] != 0:
-			escaped = true
-			i += 2
+			return
 		case c == '\\':
 			_, size, reason := unescape(s.json[i:])
 			if reason != "" {
 				s.fail(reason)
-				return "", false
+				return
 			}
-			escaped = true
 			i += size
 		case c < ' ':
 			s.fail(reasonSyntax)
-			return "", false
+			return
 		default:
 			i++
 		}
 	}
 	s.fail(reasonSyntax)
-	return "", false
 }
 
 // simpleEscapes has the characters that the escapes of one letter stand for. It is a table, since a processor cannot
@@ -267,25 +293,31 @@ func unescape(text string) (r rune, size int, reason string) {
 	return 0, 0, reasonUTF8
 }
 
+// hexDigits has the values of the hexadecimal digits, and notHex for all other bytes. It is a table for the reason that
+// simpleEscapes is one.
+var hexDigits = func() (table [256]uint16) {
+	for c := range table {
+		table[c] = notHex
+	}
+	for value, c := range []byte("0123456789abcdef") {
+		table[c] = uint16(value)
+	}
+	for value, c := range []byte("ABCDEF") {
+		table[c] = uint16(10 + value)
+	}
+	return table
+}()
+
+// notHex has a bit that no digit has.
+const notHex = 1 << 4
+
 // hex4 reads the four hexadecimal digits that s begins with.
 func hex4(s string) (r rune, ok bool) {
 	if len(s) < 4 {
 		return 0, false
 	}
-	for _, c := range []byte(s[:4]) {
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c && c <= 'f':
-			c -= 'a' - 10
-		case 'A' <= c && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
-		}
-		r = r<<4 | rune(c)
-	}
-	return r, true
+	a, b, c, d := hexDigits[s[0]], hexDigits[s[1]], hexDigits[s[2]], hexDigits[s[3]]
+	return rune(a)<<12 | rune(b)<<8 | rune(c)<<4 | rune(d), (a|b|c|d)&notHex == 0
 }
 
 // text reads a value that must be a string.
@@ -312,7 +344,7 @@ func (s *scanner) skipText() {
 		s.fail(reasonNotString)
 		return
 	}
-	s.rawString()
+	s.skipString()
 }
 
 // texts reads a value that must be an array of at most MaxScopes strings. An empty array is not nil.
@@ -347,7 +379,7 @@ func (s *scanner) skipTexts() {
 			s.fail(reasonNotStrings)
 			return
 		}
-		s.rawString()
+		s.skipString()
 	}
 }
 
@@ -500,7 +532,7 @@ func (s *scanner) skip() {
 			s.skip()
 		}
 	case '"':
-		s.rawString()
+		s.skipString()
 	case 't':
 		s.literal("true")
 	case 'f':

@@ -281,7 +281,7 @@ func TestAlgorithmIsNamed(t *testing.T) {
 		`{"alg":"hs256"}`:           "alg: unknown; only HS256 is accepted",
 		`{"alg":"<b>anything</b>"}`: "alg: unknown; only HS256 is accepted",
 	} {
-		require.EqualError(t, parseHeader(header), want)
+		require.EqualError(t, parseHeader(header, nil), want)
 	}
 }
 
@@ -303,7 +303,7 @@ func TestHeader(t *testing.T) {
 		{"seventeen, most of them nested", `{"alg":"HS256","x":{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7},"y":[{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7}]}`, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			err := parseHeader(row.header)
+			err := parseHeader(row.header, nil)
 			require.Equal(t, row.ok, err == nil, "%v", err)
 		})
 	}
