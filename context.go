@@ -107,8 +107,8 @@ func SetValue(claims *Claims, v any) {
 	}
 }
 
-// Value returns the value that SetValue left on the claims that ctx carries. ok is false if there are no claims, no value,
-// or a value that is not a T. The value is not copied: if it is a pointer, other requests may hold the same one. If a
+// Value returns the value that SetValue left on the claims that ctx carries. ok is false without claims or a value, and
+// if the value is not a T. The value is not copied: if it is a pointer, other requests may hold the same one. If a
 // request passes two middlewares, it is the value of the inner one's check. Like FromContext, Value takes the context of
 // the request, not a *gin.Context.
 func Value[T any](ctx context.Context) (v T, ok bool) {

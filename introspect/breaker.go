@@ -9,8 +9,8 @@ import (
 // breaker is a circuit breaker. It opens when most questions of the last seconds failed. After a backoff it lets a few
 // through; the first answer closes it. It is used with the lock of the Site held. The zero breaker is closed.
 //
-// There is one for each class. An outcome counts for its own class and those after it, so that strangers, to whom a site or
-// a proxy may answer in its own way, cannot open the circuit for others.
+// There is one for each class. An outcome counts for its own class and those after it. So strangers cannot open the circuit
+// for others, even if the site or a proxy answers their tokens with errors.
 //
 // There are libraries for this, such as github.com/sony/gobreaker and github.com/failsafe-go/failsafe-go. This module has
 // one requirement, which it passes on to everyone who imports it, and the backoff here depends on Retry-After.

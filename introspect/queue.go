@@ -153,8 +153,8 @@ func (q *queue) answered(took time.Duration) {
 	q.latency += (took - q.latency) / 8
 }
 
-// limited remembers that the site has answered f with status 429. That sets the pace for the class of f and those after it,
-// but for a fresh one only if other addresses got it too: a site may limit one token, or strangers alone.
+// limited remembers that the site has answered f with status 429. That sets the pace for the class of f and those after it.
+// A site may limit one token, or strangers alone: fresh questions are paced only if other addresses got a 429 too.
 func (q *queue) limited(f *flight, now time.Time, retryAfter time.Duration) {
 	c := f.class
 	if c == fresh && !q.limitedToo(f.bucket, now) {

@@ -69,7 +69,7 @@ func TestSuspectNetwork(t *testing.T) {
 	require.Equal(t, fresh, address(1001).class(now), "one with a user")
 }
 
-// TestPaces shows whom a 429 slows down.
+// TestPaces shows which classes a 429 slows down.
 func TestPaces(t *testing.T) {
 	now := time.Now()
 	retry := 10 * time.Second
