@@ -37,6 +37,7 @@ type model struct {
 	asked   int
 	limited int
 	most    int // in flight
+	peak    int // in a second
 	flying  int
 }
 
@@ -48,7 +49,7 @@ func (m *model) RoundTrip(r *http.Request) (*http.Response, error) {
 	m.count++
 	m.asked++
 	m.flying++
-	m.most = max(m.most, m.flying)
+	m.most, m.peak = max(m.most, m.flying), max(m.peak, m.count)
 	limited := m.limit > 0 && m.count > m.limit
 	failed := m.failEvery > 0 && m.asked%m.failEvery == 0
 	if limited {
@@ -298,10 +299,11 @@ func TestTenThousandUsers(t *testing.T) {
 		require.Zero(t, first.failed)
 		require.Equal(t, 10_000, m.asked)
 
-		m.latency = 5 * time.Millisecond
+		m.latency, m.peak = 5*time.Millisecond, 0
 		users := s.users(10_000, time.Second, 3*introspect.MaxCacheFor)
 		s.end()
-		t.Logf("%d of %d failed, p99 %v, longest %v; asked %d", users.failed, len(users.took), users.percentile(.99), users.percentile(1), m.asked)
+		t.Logf("%d of %d failed, p99 %v, longest %v; asked %d, at most %d in a second",
+			users.failed, len(users.took), users.percentile(.99), users.percentile(1), m.asked, m.peak)
 		require.Zero(t, users.failed)
 		require.LessOrEqual(t, users.percentile(.99), 5*time.Millisecond*3/2+100*time.Millisecond)
 	})

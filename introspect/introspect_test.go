@@ -229,6 +229,31 @@ func TestRefreshAhead(t *testing.T) {
 	})
 }
 
+// TestRefreshesAreSpread has a hundred tokens accepted at once, and all of them in use.
+func TestRefreshesAreSpread(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		tokens := make([]string, 100)
+		for i := range tokens {
+			tokens[i] = w.token(i)
+			require.Equal(t, 200, w.status("/required", tokens[i]))
+		}
+		asked, most := w.site.Count(me), 0
+		for range 24 {
+			for range 4 {
+				time.Sleep(time.Second / 4)
+				for _, token := range tokens {
+					require.Equal(t, 200, w.status("/required", token))
+				}
+			}
+			synctest.Wait()
+			most = max(most, w.site.Count(me)-asked)
+			asked = w.site.Count(me)
+		}
+		require.Equal(t, 200, asked)
+		require.Less(t, most, 40, "in a second")
+	})
+}
+
 // TestCachedAllocates shows what a token costs that is accepted unasked.
 func TestCachedAllocates(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
@@ -486,6 +511,26 @@ func TestPace(t *testing.T) {
 			require.NoError(t, ask(fmt.Sprint("newer ", i)))
 		}
 		require.Zero(t, time.Since(began), "as fast as before")
+	})
+}
+
+// TestLimitedIsNotDown has a site that answers with status 429 for a while. It is asked each time.
+func TestLimitedIsNotDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		site, err := introspect.New(siteURL, introspect.WithTransport(round(func(r *http.Request) (*http.Response, error) {
+			if asked++; asked <= 10 {
+				return &http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {"1"}}, Body: http.NoBody, Request: r}, nil
+			}
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"code":0,"data":{"id":"user1"}}`)), Request: r}, nil
+		})))
+		require.NoError(t, err)
+		claims := &authmw.Claims{Subject: "user1", ExpiresAt: time.Now().Add(time.Hour)}
+		for i := range 10 {
+			require.ErrorContains(t, site.Introspect(t.Context(), fmt.Sprint(i), claims), "429")
+			require.Equal(t, i+1, asked)
+		}
+		require.NoError(t, site.Introspect(t.Context(), "10", claims))
 	})
 }
 
