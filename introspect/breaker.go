@@ -15,15 +15,17 @@ import (
 // There are libraries for this, such as github.com/sony/gobreaker and github.com/failsafe-go/failsafe-go. This module has
 // one requirement, which it passes on to everyone who imports it, and the backoff here depends on Retry-After.
 type breaker struct {
-	seconds  [10]struct{ answered, failed int } // a ring, of the last seconds
-	second   int64                              // that the ring has got to, since 1970
-	opened   int                                // how often in a row; 0 if closed
+	seconds  [breakerWindow / time.Second]struct{ answered, failed int } // a ring, of the last seconds
+	second   int64                                                       // that the ring has got to, since 1970
+	opened   int                                                         // how often in a row; 0 if closed
 	retryAt  time.Time
 	trials   int // in flight while it is half open
 	lastFail error
 }
 
 const (
+	breakerWindow = 10 * time.Second
+
 	// The circuit opens after minFailures in the window, if they are openRatio of all outcomes.
 	minFailures = 5
 	openRatio   = 0.8
@@ -81,6 +83,16 @@ func (b *breaker) failed(now time.Time, trial bool, err error) {
 	b.lastFail = err
 	b.retryAt = now.Add(cloudreve.Backoff(b.opened, maxBackoff, err))
 	b.opened++
+}
+
+// healthy reports whether the circuit is closed and a question was answered in the last seconds.
+func (b *breaker) healthy(now time.Time) bool {
+	b.count(now)
+	answered := 0
+	for _, second := range b.seconds {
+		answered += second.answered
+	}
+	return b.opened == 0 && answered > 0
 }
 
 func (b *breaker) tripped() bool {

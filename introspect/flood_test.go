@@ -26,6 +26,7 @@ type model struct {
 	limit     int    // requests a second, beyond which it answers with status 429
 	failEvery int    // one of so many fails with status 502; 0 for none
 	retry     string // Retry-After of a 429
+	failing   string // a token for which it fails
 
 	// What forged tokens get in place of Cloudreve's answer, as from a proxy.
 	forgedStatus  int
@@ -51,7 +52,7 @@ func (m *model) RoundTrip(r *http.Request) (*http.Response, error) {
 	m.flying++
 	m.most, m.peak = max(m.most, m.flying), max(m.peak, m.count)
 	limited := m.limit > 0 && m.count > m.limit
-	failed := m.failEvery > 0 && m.asked%m.failEvery == 0
+	failed := m.failEvery > 0 && m.asked%m.failEvery == 0 || r.Header.Get("Authorization") == "Bearer "+m.failing
 	if limited {
 		m.limited++
 	}
@@ -270,6 +271,51 @@ func TestForgedTokensAnsweredOtherwise(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestForgedTokensFailFromManyAddresses has thirty addresses send forged tokens, which the site answers with status 503.
+func TestForgedTokensFailFromManyAddresses(t *testing.T) {
+	for _, perSecond := range []int{100, 200} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &model{latency: 20 * time.Millisecond, forgedStatus: 503}
+			s := newScene(t, m)
+			const duration = 65 * time.Second
+			s.users(20, 5*time.Second, 5*time.Second)
+			s.wait.Wait()
+			s.floodFrom(perSecond, duration, func(i int) netip.Addr { return address(1<<23 + i%30) })
+			users := s.users(20, 5*time.Second, duration)
+			newcomers := s.newcomers(200*time.Millisecond, duration)
+			s.end()
+			t.Logf("users: %.1f %% failed; newcomers: %.1f %%; asked %d", 100*users.failedRatio(), 100*newcomers.failedRatio(), m.asked)
+			require.Zero(t, users.failed)
+			require.LessOrEqual(t, newcomers.failedRatio(), .05)
+		})
+	}
+}
+
+// TestOneFailingUser has a user whose token the site fails to answer, and who tries again and again.
+func TestOneFailingUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &model{latency: 20 * time.Millisecond}
+		s := newScene(t, m)
+		s.users(20, 5*time.Second, 5*time.Second)
+		s.wait.Wait()
+		m.failing = "good known 0"
+		users := new(traffic)
+		for i := range 20 {
+			s.wait.Go(func() {
+				for range 60 * 50 {
+					time.Sleep(time.Second / 50)
+					if took, err := s.ask(fmt.Sprint("good known ", i), address(i)); i > 0 {
+						users.add(err, took)
+					}
+				}
+			})
+		}
+		s.end()
+		t.Logf("others: %.1f %% failed; asked %d", 100*users.failedRatio(), m.asked)
+		require.Zero(t, users.failed)
+	})
 }
 
 // TestFloodFromANetwork floods from all over an IPv6 /48.

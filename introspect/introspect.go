@@ -38,8 +38,8 @@
 // is accepted until its 30 seconds are over, and no longer.
 //
 // A site that answers with status 429 is asked once a second, for as long as its Retry-After says, up to 30 seconds, and two
-// seconds if it does not say. If it answers so to one address alone, or to strangers alone, that holds for them alone.
-// Addresses that go last stay at that pace, all of them together, for another minute. The circuit stays closed.
+// seconds if it does not say. If it answers so to a few users or addresses alone, or to strangers alone, the others are asked
+// about as before. Addresses that go last stay at that pace, all of them together, for another minute. The circuit stays closed.
 //
 // # How far to trust it
 //
@@ -97,6 +97,7 @@ type Site struct {
 	mu       sync.Mutex
 	accepted cache[acceptance]
 	refused  cache[refusal]
+	failed   cache[time.Time] // when a failure of a question about a token was last counted
 	flights  map[key]*flight
 	queue    queue
 	breakers [len(turns)]breaker // by class
@@ -310,7 +311,7 @@ func (s *Site) begin(f flight, address netip.Addr, now time.Time) (waiting *flig
 	if s.queue.full(f.class) || s.queue.wait(f.class, f.bucket, now) > maxWait {
 		return nil, errBusy
 	}
-	if f.trial, err = s.breakers[f.class].allow(now); err != nil {
+	if f.trial, err = s.allow(f.class, now); err != nil {
 		return nil, err
 	}
 	waiting = &f
@@ -323,6 +324,15 @@ func (s *Site) begin(f flight, address netip.Addr, now time.Time) (waiting *flig
 	return waiting, nil
 }
 
+// allow asks the breaker of a class. A site that accepts tokens is up: if it answers strangers with errors, the turns are
+// enough to protect it from those of them who are not suspect.
+func (s *Site) allow(c class, now time.Time) (trial bool, err error) {
+	if c == fresh && s.breakers[known].healthy(now) {
+		return false, nil
+	}
+	return s.breakers[c].allow(now)
+}
+
 // dispatch asks those whose turn it is. It is called with the lock held.
 func (s *Site) dispatch(now time.Time) {
 	for {
@@ -332,10 +342,17 @@ func (s *Site) dispatch(now time.Time) {
 			return
 		}
 		f.timer.Stop()
-		if b := &s.breakers[f.class]; b.opened > 0 && !f.trial { // since it began to wait
-			s.queue.landed(f)
-			s.finish(f, b.lastFail)
-			continue
+		if f.class == fresh && f.bucket.class(now) == suspect {
+			s.breakers[fresh].abandoned(f.trial)
+			f.class, f.trial = suspect, false
+		}
+		if !f.trial { // the circuit may have opened since it began to wait
+			var err error
+			if f.trial, err = s.allow(f.class, now); err != nil {
+				s.queue.landed(f)
+				s.finish(f, err)
+				continue
+			}
 		}
 		f.reconnect, s.silent = s.silent, false
 		go s.fly(f)
@@ -403,6 +420,14 @@ func (s *Site) land(f *flight, o outcome) {
 	defer s.mu.Unlock()
 	now := time.Now()
 	s.queue.landed(f)
+	if o.down {
+		// One token counts once in the breaker's window: it may be that the site fails for this one alone.
+		last, _ := s.failed.get(f.key)
+		if o.down = f.trial || now.Sub(last) >= breakerWindow; o.down {
+			s.failed.put(f.key, now)
+		}
+		s.silent = s.silent || errors.Is(o.err, context.DeadlineExceeded)
+	}
 	for c := f.class; c <= suspect; c++ {
 		b, trial := &s.breakers[c], f.trial && c == f.class
 		switch {
@@ -414,14 +439,15 @@ func (s *Site) land(f *flight, o outcome) {
 			b.abandoned(trial)
 		}
 	}
+	if o.answered && o.err == nil && f.class != known {
+		s.breakers[known].answered(now, false) // the site is up for users
+	}
 	switch {
 	case o.answered:
 		s.queue.answered(now.Sub(o.asked))
 		s.remember(f, o)
 	case o.limited:
 		s.queue.limited(f, now, o.retryAfter)
-	case o.down:
-		s.silent = s.silent || errors.Is(o.err, context.DeadlineExceeded)
 	}
 	if o.answered || !f.known { // of a known token, a failure is not its sender's
 		f.bucket.judge(o.err == nil, now)

@@ -361,7 +361,8 @@ func TestOutage(t *testing.T) {
 					require.Equal(t, want, w.status("/required", known), second)
 					time.Sleep(time.Second)
 				}
-				require.Less(t, w.site.Count(me), 35, "of %d strangers", strangers)
+				// One known token is asked about at each request of its user: alone, it cannot open the circuit.
+				require.Less(t, w.site.Count(me), 30+45, "of %d strangers", strangers)
 				w.site.SetOutage(authmwtest.NoOutage)
 				time.Sleep(30 * time.Second)
 				require.Equal(t, 200, w.status("/required", known), "it recovers by itself")
@@ -452,35 +453,44 @@ func TestOddAnswerToOne(t *testing.T) {
 	})
 }
 
-// TestPace shows that a site that answers with status 429 about a known token is asked once a second, about known tokens
-// first, and that this does not open the circuit.
+// TestPace shows that a site that answers with status 429 about the tokens of several users is asked once a second, about
+// known tokens first, and that this does not open the circuit.
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var limited bool
 		var asked []string
 		site, err := introspect.New(siteURL, introspect.WithTransport(round(func(r *http.Request) (*http.Response, error) {
-			asked = append(asked, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+			token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+			asked = append(asked, token)
 			if limited {
 				return &http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {"20"}}, Body: http.NoBody, Request: r}, nil
 			}
-			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"code":0,"data":{"id":"user1"}}`)), Request: r}, nil
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(fmt.Sprintf(`{"code":0,"data":{"id":%q}}`, token))), Request: r}, nil
 		})))
 		require.NoError(t, err)
-		claims := &authmw.Claims{Subject: "user1", ExpiresAt: time.Now().Add(time.Hour)}
-		ask := func(token string) error { return site.Introspect(t.Context(), token, claims) }
-		require.NoError(t, ask("known"))
-		require.NoError(t, ask("limited"))
+		expires := time.Now().Add(time.Hour)
+		ask := func(token string) error {
+			return site.Introspect(t.Context(), token, &authmw.Claims{Subject: token, ExpiresAt: expires})
+		}
+		users := []string{"known", "a", "b", "c", "d", "e"}
+		for _, user := range users {
+			require.NoError(t, ask(user))
+		}
 		time.Sleep(introspect.MaxCacheFor)
+		began := time.Now()
 		limited = true
+		require.ErrorContains(t, ask("a"), "429")
 		require.ErrorContains(t, ask("a stranger"), "429")
 		limited = false
-		began := time.Now()
-		require.NoError(t, ask("known"), "a site may limit strangers alone")
+		require.NoError(t, ask("known"), "a site may limit some alone")
+		require.NoError(t, ask("another stranger"))
 		require.Zero(t, time.Since(began))
 
 		time.Sleep(introspect.MaxCacheFor)
 		limited, asked = true, nil
-		require.ErrorContains(t, ask("limited"), "429")
+		for _, user := range users[1:] {
+			require.ErrorContains(t, ask(user), "429")
+		}
 		limited = false
 
 		began = time.Now()
@@ -492,13 +502,13 @@ func TestPace(t *testing.T) {
 		})
 		synctest.Wait()
 		for range 3 {
-			require.ErrorContains(t, ask("another stranger"), "too many", "at once, since its turn would come too late")
+			require.ErrorContains(t, ask("a third stranger"), "too many", "at once, since its turn would come too late")
 		}
 		require.Zero(t, time.Since(began))
 		require.NoError(t, ask("known"))
 		require.Equal(t, time.Second, time.Since(began))
 		wait.Wait()
-		require.Equal(t, []string{"limited", "known"}, asked[:2], "known tokens first")
+		require.Equal(t, []string{"e", "known"}, asked[4:6], "known tokens first")
 
 		asked = nil
 		for i := range 18 {

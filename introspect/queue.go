@@ -45,8 +45,8 @@ const (
 	defaultPace  = 2 * time.Second
 	maxPace      = 30 * time.Second
 
-	// A 429 sets the pace for fresh addresses if limitedAddresses got one within forgetAfter.
-	limitedAddresses = 3
+	// A 429 sets the pace for known or fresh tokens if those of limitedSenders got one within forgetAfter.
+	limitedSenders = 5
 
 	// suspectPace is for how much longer suspects are asked about at that pace, all of them together. Without it, a flood
 	// would bring the site to answer with 429 again and again.
@@ -63,19 +63,21 @@ type queue struct {
 	latency  time.Duration // of the site, a moving average
 	pacedTo  [3]time.Time  // by class: until then, one question in paceInterval
 	nextPace time.Time
-	limits   [limitedAddresses]limit // the last ones
+	limits   [2][limitedSenders]limit // the last ones, of known and of fresh tokens
 }
 
-// limit is a fresh address that got status 429.
+// limit is a sender who got status 429: the user of a known token, or the network of another.
 type limit struct {
-	bucket *bucket
-	at     time.Time
+	user    string
+	network *bucket
+	key     key
+	at      time.Time
 }
 
 // bucket is an address: what waits from there, and what became of its tokens.
 type bucket struct {
 	waiting  []*flight
-	inFlight int
+	inFlight int // not about known tokens
 	refusals float64
 	at       time.Time // that refusals are of
 	ring     *ring     // nil if nothing waits
@@ -154,10 +156,14 @@ func (q *queue) answered(took time.Duration) {
 }
 
 // limited remembers that the site has answered f with status 429. That sets the pace for the class of f and those after it.
-// A site may limit one token, or strangers alone: fresh questions are paced only if other addresses got a 429 too.
+// A site may limit one user, one address or strangers alone: known and fresh questions are paced only if others got a 429
+// too.
 func (q *queue) limited(f *flight, now time.Time, retryAfter time.Duration) {
 	c := f.class
-	if c == fresh && !q.limitedToo(f.bucket, now) {
+	switch {
+	case c == known && !q.limitedToo(c, f, now):
+		return // it is this user's
+	case c == fresh && !q.limitedToo(c, f, now):
 		c = suspect
 	}
 	if retryAfter == 0 {
@@ -177,21 +183,28 @@ func (q *queue) limited(f *flight, now time.Time, retryAfter time.Duration) {
 	}
 }
 
-// limitedToo reports whether limitedAddresses, b among them, got status 429 of late while they were fresh.
-func (q *queue) limitedToo(b *bucket, now time.Time) bool {
+// limitedToo reports whether limitedSenders, the one of f among them, got status 429 of late for tokens of a class.
+func (q *queue) limitedToo(c class, f *flight, now time.Time) bool {
+	sender := limit{key: f.key, at: now}
+	if c == known {
+		sender.user = f.subject
+	} else if sender.network = f.bucket; f.bucket.net != nil {
+		sender.network = f.bucket.net
+	}
+	limits := q.limits[c][:]
 	oldest := 0
-	for i, l := range q.limits {
-		if l.bucket == b {
+	for i, l := range limits {
+		if l.key == sender.key || l.user == sender.user && l.network == sender.network {
 			oldest = i
 			break
 		}
-		if l.at.Before(q.limits[oldest].at) {
+		if l.at.Before(limits[oldest].at) {
 			oldest = i
 		}
 	}
-	q.limits[oldest] = limit{b, now}
-	for _, l := range q.limits {
-		if l.bucket == nil || now.Sub(l.at) > forgetAfter {
+	limits[oldest] = sender
+	for _, l := range limits {
+		if now.Sub(l.at) > forgetAfter {
 			return false
 		}
 	}
@@ -247,10 +260,21 @@ func (q *queue) push(f *flight, now time.Time) {
 	}
 	b := f.bucket
 	b.waiting = append(b.waiting, f)
-	if b.ring == nil {
-		b.ring = &q.rings[b.class(now)-fresh]
-		*b.ring = append(*b.ring, b)
+	q.place(b, b.class(now))
+}
+
+// place puts b into the ring of a class, unless it is there.
+func (q *queue) place(b *bucket, c class) {
+	ring := &q.rings[c-fresh]
+	if b.ring == ring {
+		return
 	}
+	if b.ring != nil {
+		i := slices.Index(*b.ring, b)
+		*b.ring = slices.Delete(*b.ring, i, i+1)
+	}
+	b.ring = ring
+	*ring = append(*ring, b)
 }
 
 // remove takes f out, and reports whether it was waiting.
@@ -308,9 +332,12 @@ func (q *queue) next(now time.Time) (f *flight, pause time.Duration) {
 func (q *queue) take(f *flight) {
 	q.remove(f)
 	q.inFlight++
+	if f.known {
+		return
+	}
 	b := f.bucket
 	b.inFlight++
-	if !f.known && b.ring != nil {
+	if b.ring != nil {
 		i := slices.Index(*b.ring, b)
 		*b.ring = append(slices.Delete(*b.ring, i, i+1), b)
 	}
@@ -319,7 +346,9 @@ func (q *queue) take(f *flight) {
 // landed is called for each flight that next returned.
 func (q *queue) landed(f *flight) {
 	q.inFlight--
-	f.bucket.inFlight--
+	if !f.known {
+		f.bucket.inFlight--
+	}
 }
 
 // first returns the flight of a class whose turn is next, or nil if nothing waits. Addresses that have become suspect since
@@ -336,9 +365,7 @@ func (q *queue) first(c class, now time.Time) *flight {
 		b := (*ring)[i]
 		switch {
 		case c == fresh && b.class(now) == suspect:
-			*ring = slices.Delete(*ring, i, i+1)
-			b.ring = &q.rings[suspect-fresh]
-			*b.ring = append(*b.ring, b)
+			q.place(b, suspect)
 		case c == fresh && b.inFlight >= maxPerAddress:
 			i++
 		default:

@@ -79,23 +79,46 @@ func TestPaces(t *testing.T) {
 		limited func(q *queue)
 		want    paces
 	}{
-		"a known token": {func(q *queue) { q.limited(&flight{class: known}, now, retry) }, paces{retry, retry, retry + suspectPace}},
-		"a suspect":     {func(q *queue) { q.limited(&flight{class: suspect}, now, retry) }, paces{0, 0, retry + suspectPace}},
-		"one address, again and again": {func(q *queue) {
+		"a user": {func(q *queue) {
+			for i := range byte(10) {
+				q.limited(&flight{class: known, subject: "user", key: key{i}}, now, retry)
+			}
+		}, paces{}},
+		"users": {func(q *queue) {
+			for i := range byte(limitedSenders) {
+				q.limited(&flight{class: known, subject: string(rune('a' + i)), key: key{i}}, now, retry)
+			}
+		}, paces{retry, retry, retry + suspectPace}},
+		"a suspect": {func(q *queue) { q.limited(&flight{class: suspect}, now, retry) }, paces{0, 0, retry + suspectPace}},
+		"one address": {func(q *queue) {
 			b := new(bucket)
-			for range 10 {
-				q.limited(&flight{class: fresh, bucket: b}, now, retry)
+			for i := range byte(10) {
+				q.limited(&flight{class: fresh, bucket: b, key: key{i}}, now, retry)
 			}
 		}, paces{0, 0, retry + suspectPace}},
-		"three addresses": {func(q *queue) {
-			for range 3 {
+		"one token": {func(q *queue) {
+			for range 10 {
 				q.limited(&flight{class: fresh, bucket: new(bucket)}, now, retry)
 			}
+		}, paces{0, 0, retry + suspectPace}},
+		"one network": {func(q *queue) {
+			net := new(bucket)
+			for i := range byte(10) {
+				q.limited(&flight{class: fresh, bucket: &bucket{net: net}, key: key{i}}, now, retry)
+			}
+		}, paces{0, 0, retry + suspectPace}},
+		"addresses": {func(q *queue) {
+			for i := range byte(limitedSenders) {
+				q.limited(&flight{class: fresh, bucket: new(bucket), key: key{i}}, now, retry)
+			}
 		}, paces{0, retry, retry + suspectPace}},
-		"three addresses, one of them long ago": {func(q *queue) {
-			q.limited(&flight{class: fresh, bucket: new(bucket)}, now.Add(-time.Minute), retry)
-			for range 2 {
-				q.limited(&flight{class: fresh, bucket: new(bucket)}, now, retry)
+		"addresses, one of them long ago": {func(q *queue) {
+			for i := range byte(limitedSenders) {
+				at := now
+				if i == 0 {
+					at = now.Add(-time.Minute)
+				}
+				q.limited(&flight{class: fresh, bucket: new(bucket), key: key{i}}, at, retry)
 			}
 		}, paces{0, 0, retry + suspectPace}},
 	} {
@@ -113,8 +136,8 @@ func TestPaces(t *testing.T) {
 	}
 
 	var q queue
-	for range 3 {
-		q.limited(&flight{class: fresh, bucket: new(bucket)}, now, 1500*time.Millisecond)
+	for i := range byte(limitedSenders) {
+		q.limited(&flight{class: fresh, bucket: new(bucket), key: key{i}}, now, 1500*time.Millisecond)
 	}
 	q.push(&flight{subject: "fresh", bucket: q.bucket(netip.MustParseAddr("192.0.2.1"))}, now)
 	_, pause := q.next(now)
@@ -196,6 +219,10 @@ func TestOrder(t *testing.T) {
 	require.Equal(t, "modest", f.subject)
 	f, _ = q.next(now)
 	require.Nil(t, f)
+	q.landed(&flight{bucket: greedy, known: true})
+	q.inFlight++
+	f, _ = q.next(now)
+	require.Nil(t, f, "a question about a known token does not count")
 	q.landed(&flight{bucket: greedy})
 	f, _ = q.next(now)
 	require.Same(t, held, f)
@@ -212,6 +239,30 @@ func TestOrder(t *testing.T) {
 	require.Equal(t, "other", f.subject)
 	f, _ = q.next(now)
 	require.Equal(t, "turned", f.subject)
+}
+
+// TestForgiven has an address that is fresh again while a question of it waits among the suspects.
+func TestForgiven(t *testing.T) {
+	now := time.Now()
+	var q queue
+	b := q.bucket(netip.MustParseAddr("192.0.2.1"))
+	for range suspectAfter {
+		b.judge(false, now)
+	}
+	q.limited(&flight{class: suspect}, now, maxPace)
+	q.push(&flight{subject: "first", bucket: b}, now)
+	f, _ := q.next(now)
+	require.Nil(t, f)
+	now = now.Add(forgetAfter)
+	q.nextPace = now.Add(time.Second)
+	q.push(&flight{subject: "second", bucket: b}, now)
+	for _, want := range []string{"first", "second"} {
+		f, _ = q.next(now)
+		require.NotNil(t, f)
+		require.Equal(t, want, f.subject)
+	}
+	require.Empty(t, q.rings[0])
+	require.Empty(t, q.rings[1])
 }
 
 // TestFull has so many wait that no more may.
