@@ -26,7 +26,7 @@ type model struct {
 	limit     int    // requests a second, beyond which it answers with status 429
 	failEvery int    // one of so many fails with status 502; 0 for none
 	retry     string // Retry-After of a 429
-	failing   string // a token for which it fails
+	failing   string // a token that it fails to answer
 
 	// What forged tokens get in place of Cloudreve's answer, as from a proxy.
 	forgedStatus  int

@@ -34,12 +34,13 @@
 //
 // Requests with a token that is not known are denied with authmw.ErrUnavailable; under Optional too, never anonymous. If
 // most questions of the last ten seconds failed, a circuit breaker opens: for a time that grows from half a second to half a
-// minute nobody asks, and then a few do, until one is answered. Strangers cannot open it for known tokens. What was accepted
-// is accepted until its 30 seconds are over, and no longer.
+// minute nobody asks, and then a few do, until one is answered. Strangers cannot open it for known tokens, nor can one token
+// alone. What was accepted is accepted until its 30 seconds are over, and no longer.
 //
 // A site that answers with status 429 is asked once a second, for as long as its Retry-After says, up to 30 seconds, and two
 // seconds if it does not say. If it answers so to a few users or addresses alone, or to strangers alone, the others are asked
-// about as before. Addresses that go last stay at that pace, all of them together, for another minute. The circuit stays closed.
+// about as before. Addresses that go last stay at that pace, all of them together, for another minute. The circuit stays
+// closed.
 //
 // # How far to trust it
 //
