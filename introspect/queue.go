@@ -265,16 +265,20 @@ func (q *queue) push(f *flight, now time.Time) {
 
 // place puts b into the ring of a class, unless it is there.
 func (q *queue) place(b *bucket, c class) {
-	ring := &q.rings[c-fresh]
-	if b.ring == ring {
-		return
+	if ring := &q.rings[c-fresh]; b.ring != ring {
+		b.move(ring)
 	}
+}
+
+// move takes b out of its ring, if it is in one, and puts it at the end of another or, for nil, of none.
+func (b *bucket) move(to *ring) {
 	if b.ring != nil {
 		i := slices.Index(*b.ring, b)
 		*b.ring = slices.Delete(*b.ring, i, i+1)
 	}
-	b.ring = ring
-	*ring = append(*ring, b)
+	if b.ring = to; to != nil {
+		*to = append(*to, b)
+	}
 }
 
 // remove takes f out, and reports whether it was waiting.
@@ -290,15 +294,10 @@ func (q *queue) remove(f *flight) bool {
 	q.waiting--
 	*list = slices.Delete(*list, i, i+1)
 	if b := f.bucket; !f.known && len(b.waiting) == 0 {
-		b.leave()
+		b.waiting = nil
+		b.move(nil)
 	}
 	return true
-}
-
-func (b *bucket) leave() {
-	i := slices.Index(*b.ring, b)
-	*b.ring = slices.Delete(*b.ring, i, i+1)
-	b.ring, b.waiting = nil, nil
 }
 
 // next takes out the flight whose turn it is, or returns nil if there is none. A site that is paced is asked once in a
@@ -338,8 +337,7 @@ func (q *queue) take(f *flight) {
 	b := f.bucket
 	b.inFlight++
 	if b.ring != nil {
-		i := slices.Index(*b.ring, b)
-		*b.ring = append(slices.Delete(*b.ring, i, i+1), b)
+		b.move(b.ring)
 	}
 }
 
