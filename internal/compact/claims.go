@@ -16,6 +16,15 @@ type Claims struct {
 	Scopes    []string  // nil if absent, not nil if empty
 	ClientID  string
 	Segment   string // all of them, as they stand in the token: in base64url
+
+	Refresh *Refresh // nil unless the caller wants those of a refresh token too
+}
+
+// Refresh are the claims that refresh tokens have and access tokens have not. One that is absent is empty.
+type Refresh struct {
+	ID          string // jti
+	StateHash   string // in base64
+	RootTokenID string
 }
 
 // The claims whose type is checked. The first six are an access token's; the others are Cloudreve's on refresh tokens
@@ -88,6 +97,7 @@ const maxMembers = 100
 // ParseClaims fills claims from the JSON object payload. It checks form and types, and that no member occurs twice
 // (RFC 7519 section 4: "The Claim Names within a JWT Claims Set MUST be unique"), but none of the values. A null
 // token_type or sub counts as absent. Strings are slices of payload unless they have escapes. Segment is left empty.
+// It fills claims.Refresh if that is not nil.
 func ParseClaims(payload string, claims *Claims) error { return parseClaims(payload, claims, nil) }
 
 // parseClaims does what ParseClaims does, with a buffer to work in.
@@ -97,7 +107,11 @@ func parseClaims(payload string, claims *Claims, buffer []byte) error {
 }
 
 func (s *scanner) claims(claims *Claims) error {
-	*claims = Claims{}
+	refresh := claims.Refresh
+	*claims = Claims{Refresh: refresh}
+	if refresh != nil {
+		*refresh = Refresh{}
+	}
 	if !utf8.ValidString(s.json) {
 		return &Error{Kind: Claim, Reason: reasonUTF8}
 	}
@@ -130,7 +144,21 @@ func (s *scanner) claims(claims *Claims) error {
 			claims.Scopes = s.texts()
 		case claimClientID:
 			claims.ClientID = s.text()
-		case claimStateHash, claimRootTokenID, claimIssuer, claimID:
+		case claimStateHash, claimRootTokenID, claimID:
+			if refresh == nil {
+				s.skipText()
+				break
+			}
+			text := s.text()
+			switch claim {
+			case claimStateHash:
+				refresh.StateHash = text
+			case claimRootTokenID:
+				refresh.RootTokenID = text
+			default:
+				refresh.ID = text
+			}
+		case claimIssuer:
 			s.skipText()
 		case claimIssuedAt:
 			s.date(false)

@@ -22,7 +22,11 @@ func parseIssued(payload []byte, claims *Claims) bool {
 	if !p.ok {
 		return false
 	}
-	*claims = Claims{TokenType: "access", ExpiresAt: expiresAt, NotBefore: notBefore}
+	refresh := claims.Refresh
+	*claims = Claims{TokenType: "access", ExpiresAt: expiresAt, NotBefore: notBefore, Refresh: refresh}
+	if refresh != nil {
+		*refresh = Refresh{}
+	}
 	if p.end() {
 		claims.Subject = string(payload[from:to])
 		return true

@@ -66,6 +66,18 @@ func (k *key) mac(s *scratch, inner []byte, rest string) []byte {
 		s.digest.Write(s.chunk[:n])
 		rest = rest[n:]
 	}
+	return k.finish(s)
+}
+
+// macBytes is mac of a whole message.
+func (k *key) macBytes(s *scratch, message []byte) []byte {
+	resume(s.digest, k.inner)
+	s.digest.Write(message)
+	return k.finish(s)
+}
+
+// finish returns the MAC of what the digest was given after the inner pad.
+func (k *key) finish(s *scratch) []byte {
 	sum := s.digest.Sum(s.sum[:0])
 	resume(s.digest, k.outer)
 	s.digest.Write(sum)
