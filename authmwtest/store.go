@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,38 +20,67 @@ import (
 	"github.com/authmw/authmw/issuer"
 )
 
-// start is when the tests of stores begin. Stores are to go by the times that they are given.
+// start is when the tests of stores begin.
 var start = time.Date(2026, 11, 23, 10, 49, 49, 156820287, time.UTC)
 
 // TestStore checks that a Store does what issuer.Store asks for, alone and under an Issuer: step by step, by many
-// goroutines at once, and over random lives of many families, with failures, against a model.
+// goroutines at once, and over random lives of many families, with failures and with a store that forgets its last second,
+// against a model.
 //
 // open is called several times. The stores that it returns may share what they keep: no two tests use the same family.
-func TestStore(t *testing.T, open func(t *testing.T) issuer.Store) {
-	t.Run("steps", func(t *testing.T) { testSteps(t, open(t)) })
+//
+// advance is nil for a store that takes Rotation.Now for the time. For one that has a clock of its own, advance makes d pass
+// for all families in it: it may set the clock, or move the times that are kept back by d.
+func TestStore(t *testing.T, open func(t *testing.T) issuer.Store, advance func(t *testing.T, d time.Duration)) {
+	t.Run("steps", func(t *testing.T) { testSteps(t, open(t), advance) })
+	t.Run("limit", func(t *testing.T) { testLimit(t, open(t), advance) })
 	t.Run("errors", func(t *testing.T) { testCancelled(t, open(t)) })
 	t.Run("at once, within the grace window", func(t *testing.T) { testAtOnce(t, open(t), time.Minute) })
 	t.Run("at once, without grace", func(t *testing.T) { testAtOnce(t, open(t), 0) })
-	for seed := range uint64(20) {
-		t.Run(fmt.Sprintf("life %d", seed), func(t *testing.T) {
-			faults := &faultyStore{Store: open(t)}
-			testLife(t, seed, &faults.faults, true, func(options ...issuer.Option) (*issuer.Issuer, error) {
-				return issuer.New([]byte(Secret), faults, options...)
+	t.Run("a thief after a failover", func(t *testing.T) { testThief(t, open(t), advance) })
+	for _, failover := range []bool{false, true} {
+		for seed := range uint64(20) {
+			t.Run(fmt.Sprintf("life %d, failover %v", seed, failover), func(t *testing.T) {
+				clock := NewClock(start)
+				forgetful := &forgetfulStore{Store: open(t), now: clock.Now}
+				faults := &faultyStore{Store: forgetful}
+				test := lifeTest{seed: seed, faults: &faults.faults, clock: clock, rotating: true}
+				if failover {
+					test.forget = func(t *testing.T, from time.Time) { forgetful.forget(t, from, advance) }
+				}
+				test.advance = func(d time.Duration) {
+					clock.Advance(d)
+					forgetful.passed(d)
+					if advance != nil {
+						advance(t, d)
+					}
+				}
+				test.run(t, func(options ...issuer.Option) (*issuer.Issuer, error) {
+					return issuer.New([]byte(Secret), faults, options...)
+				})
 			})
-		})
+		}
 	}
 }
 
 // TestRevocations is TestStore for issuer.Revocations.
 func TestRevocations(t *testing.T, open func(t *testing.T) issuer.Revocations) {
 	t.Run("steps", func(t *testing.T) { testRevocationSteps(t, open(t)) })
-	for seed := range uint64(20) {
-		t.Run(fmt.Sprintf("life %d", seed), func(t *testing.T) {
-			faults := &faultyRevocations{Revocations: open(t)}
-			testLife(t, seed, &faults.faults, false, func(options ...issuer.Option) (*issuer.Issuer, error) {
-				return issuer.NewCloudreveCompatible([]byte(Secret), faults, options...)
+	for _, failover := range []bool{false, true} {
+		for seed := range uint64(20) {
+			t.Run(fmt.Sprintf("life %d, failover %v", seed, failover), func(t *testing.T) {
+				clock := NewClock(start)
+				forgetful := &forgetfulRevocations{Revocations: open(t), now: clock.Now}
+				faults := &faultyRevocations{Revocations: forgetful}
+				test := lifeTest{seed: seed, faults: &faults.faults, clock: clock, advance: clock.Advance}
+				if failover {
+					test.forget = forgetful.forget
+				}
+				test.run(t, func(options ...issuer.Option) (*issuer.Issuer, error) {
+					return issuer.NewCloudreveCompatible([]byte(Secret), faults, options...)
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -58,57 +89,77 @@ func id(t *testing.T, name string) string {
 	return (name + strings.Repeat("-", 22) + strconv.FormatUint(rand.Uint64(), 36) + strconv.FormatUint(rand.Uint64(), 36) + t.Name())[:43]
 }
 
-func testSteps(t *testing.T, store issuer.Store) {
-	const ttl, grace = time.Hour, 10 * time.Second
-	a, b, c, d := id(t, "a"), id(t, "b"), id(t, "c"), id(t, "d")
+func testSteps(t *testing.T, store issuer.Store, advance func(*testing.T, time.Duration)) {
+	const ttl, grace = time.Hour, 40 * time.Second
 	type step struct {
-		name     string
-		from, to string
-		after    time.Duration // since the start
-		want     issuer.Outcome
-		at       time.Duration // since the start, with issuer.Repeated
+		name       string
+		generation int64
+		after      time.Duration // since the start
+		want       issuer.Outcome
+		at         time.Duration // since the start, with issuer.Repeated
 	}
-	for _, row := range []struct {
+	rows := []struct {
 		name  string
 		steps []step
 	}{
 		{"each token once", []step{
-			{"first", a, b, 1 * time.Second, issuer.Rotated, 0},
-			{"second", b, c, 2 * time.Second, issuer.Rotated, 0},
-			{"third, in the same second", c, d, 2*time.Second + 1, issuer.Rotated, 0},
+			{"first", 1, 1 * time.Second, issuer.Rotated, 0},
+			{"second", 2, 2 * time.Second, issuer.Rotated, 0},
+			{"third, in the same second", 3, 2*time.Second + 1, issuer.Rotated, 0},
 		}},
 		{"the same again within the grace window", []step{
-			{"first", a, b, 1001 * time.Millisecond, issuer.Rotated, 0},
-			{"again", a, b, 1001*time.Millisecond + grace/2, issuer.Repeated, 1001 * time.Millisecond},
-			{"just before the window's end", a, b, 1001*time.Millisecond + grace - time.Microsecond, issuer.Repeated, 1001 * time.Millisecond},
-			{"the next", b, c, 1001*time.Millisecond + grace, issuer.Rotated, 0},
+			{"first", 1, 1001 * time.Millisecond, issuer.Rotated, 0},
+			{"again", 1, 1001*time.Millisecond + grace/2, issuer.Repeated, 1001 * time.Millisecond},
+			{"the next", 2, 1001*time.Millisecond + grace, issuer.Rotated, 0},
+			{"the next again", 2, 1001*time.Millisecond + grace + grace/2, issuer.Repeated, 1001*time.Millisecond + grace},
 		}},
 		{"the same again at the window's end", []step{
-			{"first", a, b, 0, issuer.Rotated, 0},
-			{"again", a, b, grace, issuer.Reused, 0},
-			{"the next", b, c, grace, issuer.Unknown, 0},
+			{"first", 1, 0, issuer.Rotated, 0},
+			{"again", 1, grace, issuer.Reused, 0},
+			{"the next", 2, grace, issuer.Unknown, 0},
 		}},
 		{"a token whose successor was used", []step{
-			{"first", a, b, 0, issuer.Rotated, 0},
-			{"second", b, c, 1, issuer.Rotated, 0},
-			{"first again", a, b, 2, issuer.Reused, 0},
-			{"the next", c, d, 3, issuer.Unknown, 0},
+			{"first", 1, 0, issuer.Rotated, 0},
+			{"second", 2, 1, issuer.Rotated, 0},
+			{"first again", 1, 2, issuer.Reused, 0},
+			{"the next", 3, 3, issuer.Unknown, 0},
 		}},
-		{"another successor within the grace window", []step{
-			{"first", a, b, 0, issuer.Rotated, 0},
-			{"again", a, c, 1, issuer.Reused, 0},
+		{"a store that is behind", []step{
+			{"by two", 3, 0, issuer.Rotated, 0},
+			{"again", 3, grace / 2, issuer.Repeated, 0},
+			{"by two million", 2_000_000, grace / 2, issuer.Rotated, 0},
+			{"again", 2_000_000, grace, issuer.Repeated, grace / 2},
+			{"the next", 2_000_001, grace, issuer.Rotated, 0},
+			{"a skipped one", 1_000_000, grace, issuer.Reused, 0},
+			{"the next", 2_000_002, grace, issuer.Unknown, 0},
 		}},
-		{"a token that never was", []step{
-			{"guess", d, c, 0, issuer.Reused, 0},
-			{"first", a, b, 0, issuer.Unknown, 0},
+		{"the highest generation", []step{
+			{"first", 1<<53 - 2, 0, issuer.Rotated, 0},
+			{"again", 1<<53 - 2, 1, issuer.Repeated, 0},
+			{"one lower", 1<<53 - 3, 2, issuer.Reused, 0},
 		}},
-	} {
+	}
+	if advance == nil {
+		rows = append(rows, struct {
+			name  string
+			steps []step
+		}{"to the microsecond", []step{
+			{"first", 1, 0, issuer.Rotated, 0},
+			{"just before the window's end", 1, grace - time.Microsecond, issuer.Repeated, 0},
+			{"at its end", 1, grace, issuer.Reused, 0},
+		}})
+	}
+	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			family := id(t, "family")
-			require.NoError(t, store.Create(t.Context(), issuer.Family{ID: family, Token: a, Now: start, Expires: start.Add(ttl)}))
+			owner, family, passed := id(t, "owner"), id(t, "family"), time.Duration(0)
+			create(t, store, issuer.Family{Owner: owner, ID: family, Now: start, Expires: start.Add(ttl), Limit: 10})
 			for _, s := range row.steps {
+				if advance != nil && s.after > passed {
+					advance(t, s.after-passed)
+				}
+				passed = s.after
 				now := start.Add(s.after)
-				outcome, at, err := store.Rotate(t.Context(), issuer.Rotation{Family: family, From: s.from, To: s.to, Call: id(t, s.name), Now: now, GraceUntil: now.Add(grace), Expires: now.Add(ttl)})
+				outcome, at, err := store.Rotate(t.Context(), issuer.Rotation{Owner: owner, Family: family, Generation: s.generation, Call: id(t, s.name), Now: now, Grace: grace, Expires: now.Add(ttl)})
 				require.NoError(t, err, s.name)
 				requireOutcome(t, s.want, outcome, s.name)
 				if s.want == issuer.Repeated {
@@ -117,15 +168,19 @@ func testSteps(t *testing.T, store issuer.Store) {
 			}
 		})
 	}
+	owner := id(t, "owner")
+	rotation := func(family string, now time.Time, grace time.Duration) issuer.Rotation {
+		return issuer.Rotation{Owner: owner, Family: family, Generation: 1, Call: "call", Now: now, Grace: grace, Expires: now.Add(ttl)}
+	}
 	t.Run("the same call twice, without grace", func(t *testing.T) {
 		family := id(t, "family")
-		require.NoError(t, store.Create(t.Context(), issuer.Family{ID: family, Token: a, Now: start, Expires: start.Add(ttl)}))
-		rotation := issuer.Rotation{Family: family, From: a, To: b, Call: "call", Now: start, GraceUntil: start, Expires: start.Add(ttl)}
+		create(t, store, issuer.Family{Owner: owner, ID: family, Now: start, Expires: start.Add(ttl), Limit: 10})
+		r := rotation(family, start, 0)
 		for _, want := range []issuer.Outcome{issuer.Rotated, issuer.Repeated, issuer.Reused} {
 			if want == issuer.Reused {
-				rotation.Call = "another call"
+				r.Call, r.Now = "another call", start.Add(-time.Second) // by a clock that is behind
 			}
-			outcome, at, err := store.Rotate(t.Context(), rotation)
+			outcome, at, err := store.Rotate(t.Context(), r)
 			require.NoError(t, err)
 			requireOutcome(t, want, outcome, "without a grace window")
 			if want == issuer.Repeated {
@@ -133,16 +188,55 @@ func testSteps(t *testing.T, store issuer.Store) {
 			}
 		}
 	})
+	t.Run("the same family twice", func(t *testing.T) {
+		family := issuer.Family{Owner: owner, ID: id(t, "family"), Now: start, Expires: start.Add(ttl), Limit: 10}
+		create(t, store, family)
+		create(t, store, family)
+		outcome, _, err := store.Rotate(t.Context(), rotation(family.ID, start, 0))
+		require.NoError(t, err)
+		requireOutcome(t, issuer.Rotated, outcome, "after two calls of Create")
+		_, err = store.Create(t.Context(), family)
+		require.Error(t, err, "Create of a family whose first token was used")
+	})
 	t.Run("deleted", func(t *testing.T) {
 		family := id(t, "family")
-		require.NoError(t, store.Create(t.Context(), issuer.Family{ID: family, Token: a, Now: start, Expires: start.Add(ttl)}))
+		create(t, store, issuer.Family{Owner: owner, ID: family, Now: start, Expires: start.Add(ttl), Limit: 10})
 		for range 2 {
-			require.NoError(t, store.Delete(t.Context(), family))
+			require.NoError(t, store.Delete(t.Context(), owner, family))
 		}
-		outcome, _, err := store.Rotate(t.Context(), issuer.Rotation{Family: family, From: a, To: b, Now: start, GraceUntil: start, Expires: start.Add(ttl)})
+		outcome, _, err := store.Rotate(t.Context(), rotation(family, start, time.Minute))
 		require.NoError(t, err)
 		requireOutcome(t, issuer.Unknown, outcome, "after Delete")
 	})
+	if advance != nil {
+		// Two Issuers whose clocks are a minute apart.
+		for _, skew := range []time.Duration{-time.Minute, time.Minute} {
+			t.Run(fmt.Sprintf("clocks that differ by %v", skew), func(t *testing.T) {
+				family := id(t, "family")
+				create(t, store, issuer.Family{Owner: owner, ID: family, Now: start, Expires: start.Add(ttl), Limit: 10})
+				for n, now := range []time.Time{start, start.Add(skew), start.Add(skew + grace/2), start.Add(grace)} {
+					r := rotation(family, now, grace)
+					r.Call = id(t, "call")
+					outcome, at, err := store.Rotate(t.Context(), r)
+					require.NoError(t, err)
+					requireOutcome(t, []issuer.Outcome{issuer.Rotated, issuer.Repeated, issuer.Repeated, issuer.Reused}[n], outcome, "by the store's clock")
+					if outcome == issuer.Repeated {
+						require.Equal(t, start.UnixNano(), at.UnixNano())
+					}
+					if n > 0 {
+						advance(t, grace/2)
+					}
+				}
+			})
+		}
+	}
+}
+
+func create(t *testing.T, store issuer.Store, family issuer.Family) {
+	t.Helper()
+	ended, err := store.Create(t.Context(), family)
+	require.NoError(t, err)
+	require.Zero(t, ended)
 }
 
 func requireOutcome(t *testing.T, want, got issuer.Outcome, name string) {
@@ -150,14 +244,201 @@ func requireOutcome(t *testing.T, want, got issuer.Outcome, name string) {
 	require.Equal(t, want.String(), got.String(), "%s: the outcome of Rotate", name)
 }
 
+// testLimit has owners with more logins than they may have.
+func testLimit(t *testing.T, store issuer.Store, advance func(*testing.T, time.Duration)) {
+	const ttl, limit = time.Hour, 3
+	type fleet struct {
+		t           *testing.T
+		owner       string
+		now         time.Time
+		generations map[string]int64
+	}
+	begin := func(t *testing.T) *fleet {
+		return &fleet{t: t, owner: id(t, "owner"), now: start, generations: map[string]int64{}}
+	}
+	pass := func(f *fleet, d time.Duration) {
+		f.now = f.now.Add(d)
+		if advance != nil {
+			advance(f.t, d)
+		}
+	}
+	name := func(f *fleet, family string) string { return family + f.owner[len(family):] }
+	login := func(f *fleet, family string, wantEnded int) {
+		f.t.Helper()
+		ended, err := store.Create(f.t.Context(), issuer.Family{Owner: f.owner, ID: name(f, family), Now: f.now, Expires: f.now.Add(ttl), Limit: limit})
+		require.NoError(f.t, err)
+		require.Equal(f.t, wantEnded, ended, "how many families Create ended")
+		f.generations[family] = 1
+		pass(f, time.Second)
+	}
+	refresh := func(f *fleet, family string, want issuer.Outcome) {
+		f.t.Helper()
+		outcome, _, err := store.Rotate(f.t.Context(), issuer.Rotation{Owner: f.owner, Family: name(f, family), Generation: f.generations[family], Call: id(f.t, "call"), Now: f.now, Grace: time.Minute, Expires: f.now.Add(ttl)})
+		require.NoError(f.t, err)
+		requireOutcome(f.t, want, outcome, family)
+		f.generations[family]++
+		pass(f, time.Second)
+	}
+	t.Run("first those that were never refreshed", func(t *testing.T) {
+		f := begin(t)
+		login(f, "a", 0)
+		login(f, "b", 0)
+		login(f, "c", 0)
+		refresh(f, "a", issuer.Rotated)
+		login(f, "d", 1) // in place of b
+		login(f, "e", 1) // in place of c
+		refresh(f, "b", issuer.Unknown)
+		refresh(f, "c", issuer.Unknown)
+		refresh(f, "a", issuer.Rotated)
+		refresh(f, "e", issuer.Rotated)
+		refresh(f, "d", issuer.Rotated)
+	})
+	t.Run("then the one unused for longest", func(t *testing.T) {
+		f := begin(t)
+		for _, family := range []string{"a", "b", "c"} {
+			login(f, family, 0)
+			refresh(f, family, issuer.Rotated)
+		}
+		refresh(f, "a", issuer.Rotated)
+		login(f, "d", 1) // in place of b
+		refresh(f, "d", issuer.Rotated)
+		login(f, "e", 1) // in place of c
+		refresh(f, "b", issuer.Unknown)
+		refresh(f, "c", issuer.Unknown)
+		for _, family := range []string{"a", "d", "e"} {
+			refresh(f, family, issuer.Rotated)
+		}
+	})
+	t.Run("a login is not counted twice", func(t *testing.T) {
+		f := begin(t)
+		for _, family := range []string{"a", "b", "c", "c", "b", "a"} {
+			login(f, family, 0)
+		}
+	})
+	t.Run("a login that ended makes room", func(t *testing.T) {
+		f := begin(t)
+		for _, family := range []string{"a", "b", "c"} {
+			login(f, family, 0)
+		}
+		require.NoError(t, store.Delete(t.Context(), f.owner, name(f, "b")))
+		login(f, "d", 0)
+		refresh(f, "a", issuer.Rotated)
+		refresh(f, "a", issuer.Rotated)
+		f.generations["a"] = 1
+		refresh(f, "a", issuer.Reused)
+		login(f, "e", 0)
+		login(f, "f", 1)
+	})
+	t.Run("a login that expired makes room", func(t *testing.T) {
+		f := begin(t)
+		login(f, "a", 0)
+		refresh(f, "a", issuer.Rotated)
+		pass(f, ttl/2)
+		login(f, "b", 0)
+		login(f, "c", 0)
+		pass(f, ttl/2)
+		login(f, "d", 0) // a has expired; of b and c, which were never refreshed, none ends
+		for _, family := range []string{"b", "c", "d"} {
+			refresh(f, family, issuer.Rotated)
+		}
+		pass(f, ttl+time.Second)
+		login(f, "e", 0)
+	})
+	t.Run("a lower limit than before", func(t *testing.T) {
+		f := begin(t)
+		for _, family := range []string{"a", "b", "c"} {
+			login(f, family, 0)
+		}
+		ended, err := store.Create(t.Context(), issuer.Family{Owner: f.owner, ID: name(f, "d"), Now: f.now, Expires: f.now.Add(ttl), Limit: 1})
+		require.NoError(t, err)
+		require.Equal(t, 3, ended)
+	})
+	t.Run("owners do not share it", func(t *testing.T) {
+		f, g := begin(t), begin(t)
+		for _, family := range []string{"a", "b", "c"} {
+			login(f, family, 0)
+			login(g, family, 0)
+		}
+		login(f, "d", 1)
+		for _, family := range []string{"a", "b", "c"} {
+			refresh(g, family, issuer.Rotated)
+		}
+	})
+}
+
+// testThief has a thief with an older token, and a store that forgets the user's last refreshes. The family ends, and the
+// observer is told.
+func testThief(t *testing.T, shared issuer.Store, advance func(*testing.T, time.Duration)) {
+	type use struct {
+		who        string // thief or user
+		generation int
+		want       error
+	}
+	for name, uses := range map[string][]use{
+		"a token older than what the store remembers": {{"thief", 1, issuer.ErrReused}, {"user", 4, issuer.ErrRevoked}},
+		"the token that the store takes for the next, and the user next": {
+			{"thief", 2, nil}, {"user", 4, nil}, {"thief", 3, issuer.ErrReused}, {"user", 5, issuer.ErrRevoked}},
+		"one step, and the user first": {{"user", 4, nil}, {"thief", 2, issuer.ErrReused}, {"user", 5, issuer.ErrRevoked}},
+		"as many steps as the user": {
+			{"thief", 2, nil}, {"thief", 3, nil}, {"user", 4, nil}, {"", 0, nil}, {"thief", 4, issuer.ErrReused}, {"user", 5, issuer.ErrRevoked}},
+		"more steps than the user": {
+			{"thief", 2, nil}, {"thief", 3, nil}, {"thief", 4, nil}, {"thief", 5, nil}, {"user", 4, issuer.ErrReused}, {"thief", 6, issuer.ErrRevoked}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := NewClock(start)
+			store := &forgetfulStore{Store: shared, now: clock.Now}
+			pass := func(d time.Duration) {
+				clock.Advance(d)
+				store.passed(d)
+				if advance != nil {
+					advance(t, d)
+				}
+			}
+			var reused int
+			grant := issuer.Grant{Subject: id(t, "subject")}
+			i, err := issuer.New([]byte(Secret), store, issuer.WithClock(clock.Now), issuer.WithGrace(40*time.Second),
+				issuer.WithObserver(func(_ context.Context, event issuer.Event) {
+					require.Equal(t, issuer.Event{Grant: grant, Err: issuer.ErrReused, Ended: 1}, event)
+					reused++
+				}))
+			require.NoError(t, err)
+			tokens := map[string][]string{}
+			first, err := i.Issue(t.Context(), grant)
+			require.NoError(t, err)
+			tokens["user"] = []string{"", first.RefreshToken}
+			refresh := func(who string, generation int) error {
+				pair, err := i.Refresh(t.Context(), tokens[who][generation])
+				if err == nil {
+					tokens[who] = append(tokens[who][:generation+1], pair.RefreshToken)
+				}
+				return err
+			}
+			require.NoError(t, refresh("user", 1))
+			tokens["thief"] = append([]string(nil), tokens["user"]...) // up to the second
+			pass(time.Minute)
+			require.NoError(t, refresh("user", 2))
+			require.NoError(t, refresh("user", 3))
+			store.forget(t, clock.Now().Add(-time.Second), advance)
+			for _, u := range uses {
+				if u.who == "" {
+					pass(time.Minute)
+					continue
+				}
+				require.ErrorIs(t, refresh(u.who, u.generation), u.want, "%s with %d", u.who, u.generation)
+			}
+			require.Equal(t, 1, reused)
+		})
+	}
+}
+
 // testCancelled shows that a store that gives up because its caller did is not one that knows no family. A store that
 // does not look at the context may do its work all the same.
 func testCancelled(t *testing.T, store issuer.Store) {
-	family, a, b := id(t, "family"), id(t, "a"), id(t, "b")
-	require.NoError(t, store.Create(t.Context(), issuer.Family{ID: family, Token: a, Now: start, Expires: start.Add(time.Hour)}))
+	owner, family := id(t, "owner"), id(t, "family")
+	create(t, store, issuer.Family{Owner: owner, ID: family, Now: start, Expires: start.Add(time.Hour), Limit: 1})
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	outcome, _, err := store.Rotate(cancelled, issuer.Rotation{Family: family, From: a, To: b, Now: start, GraceUntil: start, Expires: start.Add(time.Hour)})
+	outcome, _, err := store.Rotate(cancelled, issuer.Rotation{Owner: owner, Family: family, Generation: 1, Call: "call", Now: start, Expires: start.Add(time.Hour)})
 	if err == nil {
 		requireOutcome(t, issuer.Rotated, outcome, "with a context that is cancelled")
 	}
@@ -171,7 +452,7 @@ func testAtOnce(t *testing.T, store issuer.Store, grace time.Duration) {
 		issuers[n], err = issuer.New([]byte(Secret), store, issuer.WithGrace(grace), issuer.WithTTL(time.Minute, time.Hour))
 		require.NoError(t, err)
 	}
-	first, err := issuers[0].Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	first, err := issuers[0].Issue(t.Context(), issuer.Grant{Subject: id(t, "subject")})
 	require.NoError(t, err)
 
 	var (
@@ -212,19 +493,25 @@ func testAtOnce(t *testing.T, store issuer.Store, grace time.Duration) {
 }
 
 func testRevocationSteps(t *testing.T, revocations issuer.Revocations) {
+	owner := id(t, "owner")
+	revoke := func(id string, until time.Duration) {
+		limited, err := revocations.Revoke(t.Context(), issuer.Revocation{Owner: owner, RootTokenID: id, Now: start, Until: start.Add(until), Limit: 10})
+		require.NoError(t, err)
+		require.False(t, limited)
+	}
 	revoked := func(id string) bool {
-		found, err := revocations.Revoked(t.Context(), id)
+		found, err := revocations.Revoked(t.Context(), issuer.Renewal{Owner: owner, RootTokenID: id, Issued: start})
 		require.NoError(t, err)
 		return found
 	}
 	a, b := uuid.New(), uuid.New()
 	require.False(t, revoked(a))
 	for range 2 {
-		require.NoError(t, revocations.Revoke(t.Context(), issuer.Revocation{RootTokenID: a, Now: start, Until: start.Add(time.Hour)}))
+		revoke(a, time.Hour)
 		require.True(t, revoked(a))
 		require.False(t, revoked(b))
 	}
-	require.NoError(t, revocations.Revoke(t.Context(), issuer.Revocation{RootTokenID: a, Now: start, Until: start.Add(time.Minute)}))
+	revoke(a, time.Minute)
 	require.True(t, revoked(a), "not for less time than before")
 }
 
@@ -253,8 +540,12 @@ type faultyStore struct {
 	faults
 }
 
-func (f *faultyStore) Create(ctx context.Context, family issuer.Family) error {
-	return f.around(func() error { return f.Store.Create(ctx, family) })
+func (f *faultyStore) Create(ctx context.Context, family issuer.Family) (ended int, err error) {
+	err = f.around(func() (err error) {
+		ended, err = f.Store.Create(ctx, family)
+		return err
+	})
+	return ended, err
 }
 
 func (f *faultyStore) Rotate(ctx context.Context, r issuer.Rotation) (outcome issuer.Outcome, at time.Time, err error) {
@@ -265,8 +556,8 @@ func (f *faultyStore) Rotate(ctx context.Context, r issuer.Rotation) (outcome is
 	return outcome, at, err
 }
 
-func (f *faultyStore) Delete(ctx context.Context, family string) error {
-	return f.around(func() error { return f.Store.Delete(ctx, family) })
+func (f *faultyStore) Delete(ctx context.Context, owner, family string) error {
+	return f.around(func() error { return f.Store.Delete(ctx, owner, family) })
 }
 
 type faultyRevocations struct {
@@ -274,76 +565,205 @@ type faultyRevocations struct {
 	faults
 }
 
-func (f *faultyRevocations) Revoke(ctx context.Context, r issuer.Revocation) error {
-	return f.around(func() error { return f.Revocations.Revoke(ctx, r) })
+func (f *faultyRevocations) Revoke(ctx context.Context, r issuer.Revocation) (limited bool, err error) {
+	err = f.around(func() (err error) {
+		limited, err = f.Revocations.Revoke(ctx, r)
+		return err
+	})
+	return limited, err
 }
 
-func (f *faultyRevocations) Revoked(ctx context.Context, rootTokenID string) (revoked bool, err error) {
+func (f *faultyRevocations) Revoked(ctx context.Context, r issuer.Renewal) (revoked bool, err error) {
 	err = f.around(func() (err error) {
-		revoked, err = f.Revocations.Revoked(ctx, rootTokenID)
+		revoked, err = f.Revocations.Revoked(ctx, r)
 		return err
 	})
 	return revoked, err
 }
 
-// life is the model of a family.
-type life struct {
-	pairs   []issuer.Pair // all there were; one whose answer was lost has only its times until it is asked for again
-	rotated time.Time     // when the last but one was used
-	revoked bool
+// forgetfulStore can be put back to how it was, as a replica is that becomes the master and is behind.
+type forgetfulStore struct {
+	issuer.Store
+	now      func() time.Time
+	families []issuer.Family
+	journal  []journalEntry
 }
 
-// testLife does things at random to many families and holds each answer against the model: no revoked family ever
-// refreshes, no live one is ever refused.
-func testLife(t *testing.T, seed uint64, faults *faults, rotating bool, build func(...issuer.Option) (*issuer.Issuer, error)) {
-	random := rand.New(rand.NewPCG(seed, 0))
-	clock := NewClock(start)
-	const ttl, grace = time.Hour, 10 * time.Second
-	options := []issuer.Option{issuer.WithClock(clock.Now), issuer.WithTTL(time.Minute, ttl)}
-	if rotating {
-		options = append(options, issuer.WithGrace(grace), issuer.WithTTL(time.Minute, time.Hour))
+// journalEntry is something that was done, or time that passed.
+type journalEntry struct {
+	at     time.Time
+	do     func(context.Context) error
+	passed time.Duration
+}
+
+func (f *forgetfulStore) did(do func(context.Context) error) {
+	f.journal = append(f.journal, journalEntry{at: f.now(), do: do})
+}
+
+func (f *forgetfulStore) passed(d time.Duration) {
+	f.journal = append(f.journal, journalEntry{passed: d})
+}
+
+func (f *forgetfulStore) Create(ctx context.Context, family issuer.Family) (int, error) {
+	f.families = append(f.families, family)
+	f.did(func(ctx context.Context) error { _, err := f.Store.Create(ctx, family); return err })
+	return f.Store.Create(ctx, family)
+}
+
+func (f *forgetfulStore) Rotate(ctx context.Context, r issuer.Rotation) (issuer.Outcome, time.Time, error) {
+	f.did(func(ctx context.Context) error { _, _, err := f.Store.Rotate(ctx, r); return err })
+	return f.Store.Rotate(ctx, r)
+}
+
+func (f *forgetfulStore) Delete(ctx context.Context, owner, family string) error {
+	f.did(func(ctx context.Context) error { return f.Store.Delete(ctx, owner, family) })
+	return f.Store.Delete(ctx, owner, family)
+}
+
+// forget takes back what was done after from: it begins anew, and does again what was done before.
+func (f *forgetfulStore) forget(t *testing.T, from time.Time, advance func(*testing.T, time.Duration)) {
+	for _, family := range f.families {
+		require.NoError(t, f.Store.Delete(t.Context(), family.Owner, family.ID))
+	}
+	f.journal = slices.DeleteFunc(f.journal, func(e journalEntry) bool { return e.at.After(from) })
+	for _, e := range f.journal {
+		if e.do != nil {
+			require.NoError(t, e.do(t.Context()))
+		} else if advance != nil {
+			advance(t, e.passed)
+		}
+	}
+}
+
+// forgetfulRevocations can be put back to how they were.
+type forgetfulRevocations struct {
+	issuer.Revocations
+	now     func() time.Time
+	revoked map[string]time.Time // since when
+}
+
+func (f *forgetfulRevocations) Revoke(ctx context.Context, r issuer.Revocation) (bool, error) {
+	if f.revoked == nil {
+		f.revoked = map[string]time.Time{}
+	}
+	if _, found := f.revoked[r.RootTokenID]; !found {
+		f.revoked[r.RootTokenID] = f.now()
+	}
+	return f.Revocations.Revoke(ctx, r)
+}
+
+func (f *forgetfulRevocations) Revoked(ctx context.Context, r issuer.Renewal) (bool, error) {
+	if _, found := f.revoked[r.RootTokenID]; !found {
+		return false, ctx.Err()
+	}
+	return f.Revocations.Revoked(ctx, r)
+}
+
+func (f *forgetfulRevocations) forget(_ *testing.T, from time.Time) {
+	maps.DeleteFunc(f.revoked, func(_ string, since time.Time) bool { return since.After(from) })
+}
+
+// life is the model of a family: all the tokens there are of it, and all states that it had in the store.
+type life struct {
+	tokens map[int64][]issuer.Pair // by generation, which is 0 if they work more than once
+	states []lifeState
+}
+
+type lifeState struct {
+	since      time.Time
+	ended      bool
+	generation int64       // of the token that may be used next
+	used       time.Time   // when the one before was used
+	pair       issuer.Pair // what it was answered with, if the answer was not lost
+}
+
+func (l *life) state() lifeState { return l.states[len(l.states)-1] }
+
+func (l *life) set(now time.Time, s lifeState) {
+	s.since = now
+	l.states = append(l.states, s)
+}
+
+func (l *life) add(generation int64, pair issuer.Pair) {
+	l.tokens[generation] = append(l.tokens[generation], pair)
+}
+
+// newest returns the highest generation that somebody has a token of.
+func (l *life) newest() int64 { return slices.Max(slices.Collect(maps.Keys(l.tokens))) }
+
+// lifeTest does things at random to many families and holds each answer against the model: no family that ended ever
+// refreshes, and none that is live is refused. Its store may fail, before or after it did its work, and forget its last
+// second.
+type lifeTest struct {
+	seed     uint64
+	faults   *faults
+	clock    *Clock
+	rotating bool
+	advance  func(time.Duration)
+	forget   func(t *testing.T, from time.Time) // nil if the store never does
+}
+
+func (lt lifeTest) run(t *testing.T, build func(...issuer.Option) (*issuer.Issuer, error)) {
+	random := rand.New(rand.NewPCG(lt.seed, 0))
+	const ttl, grace = time.Hour, 40 * time.Second
+	subject, reported := id(t, "subject"), 0
+	options := []issuer.Option{issuer.WithClock(lt.clock.Now), issuer.WithTTL(2*time.Minute, ttl),
+		issuer.WithObserver(func(_ context.Context, event issuer.Event) {
+			require.ErrorIs(t, event.Err, issuer.ErrReused)
+			reported++
+		})}
+	if lt.rotating {
+		options = append(options, issuer.WithGrace(grace))
 	}
 	i, err := build(options...)
 	require.NoError(t, err)
-	var lives []*life
 	requireFault := func(err error) {
 		t.Helper()
 		require.ErrorIs(t, err, authmw.ErrUnavailable)
 		require.ErrorIs(t, err, errFault)
 		require.NotErrorIs(t, err, issuer.ErrInvalidGrant)
 	}
-	known := func(l *life) []int { // which of its refresh tokens somebody has
-		var numbers []int
-		for n, pair := range l.pairs {
-			if pair.RefreshToken != "" {
-				numbers = append(numbers, n)
+	var lives []*life
+	for range 300 {
+		now := lt.clock.Now()
+		if lt.forget != nil && random.IntN(25) == 0 {
+			from := now.Add(-time.Second)
+			lt.forget(t, from)
+			for _, l := range lives {
+				l.states = slices.DeleteFunc(l.states, func(s lifeState) bool { return s.since.After(from) })
+				if len(l.states) == 0 { // the login itself was forgotten
+					l.set(now, lifeState{ended: lt.rotating})
+				}
 			}
 		}
-		return numbers
-	}
-	for range 300 {
-		now := clock.Now()
-		faults.before, faults.after = random.IntN(12) == 0, random.IntN(12) == 0
-		failing, lost := faults.before || faults.after, !faults.before && faults.after
+		lt.faults.before, lt.faults.after = random.IntN(12) == 0, random.IntN(12) == 0
+		failing, lost := lt.faults.before || lt.faults.after, !lt.faults.before && lt.faults.after
 		if len(lives) == 0 || random.IntN(12) == 0 {
-			pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
-			if rotating && failing {
+			pair, err := i.Issue(t.Context(), issuer.Grant{Subject: subject})
+			if lt.rotating && failing {
 				requireFault(err)
 				require.Zero(t, pair)
 				continue
 			}
 			require.NoError(t, err)
-			lives = append(lives, &life{pairs: []issuer.Pair{pair}})
+			l := &life{tokens: map[int64][]issuer.Pair{}}
+			first := int64(0)
+			if lt.rotating {
+				first = 1
+			}
+			l.set(now, lifeState{generation: first})
+			l.add(first, pair)
+			lives = append(lives, l)
 			continue
 		}
 		l := lives[random.IntN(len(lives))]
-		numbers := known(l)
-		n := numbers[len(numbers)-1]
+		generation := l.newest()
 		if random.IntN(4) == 0 {
-			n = numbers[random.IntN(len(numbers))]
+			generation = slices.Sorted(maps.Keys(l.tokens))[random.IntN(len(l.tokens))]
 		}
-		token, last := l.pairs[n], len(l.pairs)-1
+		token := l.tokens[generation][random.IntN(len(l.tokens[generation]))]
 		expired := now.Unix() >= token.RefreshExpires.Unix()
+		s := l.state()
 		switch action := random.IntN(10); {
 		case action == 0:
 			err := i.Revoke(t.Context(), token.RefreshToken)
@@ -352,59 +772,65 @@ func testLife(t *testing.T, seed uint64, faults *faults, rotating bool, build fu
 				require.ErrorIs(t, err, authmw.ErrTokenExpired)
 			case failing:
 				requireFault(err)
-				l.revoked = l.revoked || lost
+				if lost && !s.ended {
+					l.set(now, lifeState{ended: true})
+				}
 			default:
 				require.NoError(t, err)
-				l.revoked = true
+				if !s.ended {
+					l.set(now, lifeState{ended: true})
+				}
 			}
 		case action < 4:
 			steps := []time.Duration{time.Nanosecond, time.Second, grace / 2, grace, time.Minute, ttl / 2, ttl}
-			clock.Advance(steps[random.IntN(len(steps))])
+			lt.advance(steps[random.IntN(len(steps))])
 		default:
+			before := reported
 			pair, err := i.Refresh(t.Context(), token.RefreshToken)
-			again := rotating && n == last-1 && now.Before(l.rotated.Add(grace))
 			if err != nil {
 				require.Zero(t, pair)
 			}
 			switch {
 			case expired:
 				require.ErrorIs(t, err, authmw.ErrTokenExpired)
+				continue
 			case failing && !lost:
 				requireFault(err)
-			case l.revoked:
-				if lost {
-					requireFault(err)
-				} else {
-					require.ErrorIs(t, err, issuer.ErrRevoked)
+				continue
+			}
+			// The store did its work. What would it have answered?
+			var want error
+			switch {
+			case s.ended:
+				want = issuer.ErrRevoked
+			case !lt.rotating:
+				if !lost {
+					l.add(generation, pair)
 				}
-			case again:
+			case generation >= s.generation:
+				if !lost {
+					l.add(generation+1, pair)
+				}
+				l.set(now, lifeState{generation: generation + 1, used: now, pair: pair})
+			case generation == s.generation-1 && !s.used.IsZero() && now.Before(s.used.Add(grace)):
 				if lost {
-					requireFault(err)
 					break
 				}
-				require.NoError(t, err)
-				if l.pairs[last].RefreshToken != "" {
-					require.Equal(t, l.pairs[last], pair, "the same pair once more")
+				if s.pair != (issuer.Pair{}) {
+					require.Equal(t, s.pair, pair, "the same pair once more")
 				}
-				l.pairs[last] = pair
-			case rotating && n < last:
-				l.revoked = true
-				if lost {
-					requireFault(err)
-				} else {
-					require.ErrorIs(t, err, issuer.ErrReused)
-				}
-			case lost:
-				requireFault(err)
-				if rotating {
-					l.pairs = append(l.pairs, issuer.Pair{RefreshExpires: now.Add(ttl)})
-					l.rotated = now
-				}
+				l.states[len(l.states)-1].pair = pair
+				l.add(generation+1, pair)
 			default:
-				require.NoError(t, err)
-				l.pairs = append(l.pairs, pair)
-				l.rotated = now
+				want = issuer.ErrReused
+				l.set(now, lifeState{ended: true})
 			}
+			if lost {
+				requireFault(err)
+				continue
+			}
+			require.ErrorIs(t, err, want)
+			require.Equal(t, want == issuer.ErrReused, reported == before+1, "the observer is told once")
 		}
 	}
 }

@@ -62,7 +62,7 @@ func BenchmarkIssue(b *testing.B) {
 // discard is a store that takes no time.
 type discard struct{ issuer.Store }
 
-func (discard) Create(context.Context, issuer.Family) error { return nil }
+func (discard) Create(context.Context, issuer.Family) (int, error) { return 0, nil }
 
 // BenchmarkRefresh includes verifying the token and a store in memory.
 func BenchmarkRefresh(b *testing.B) {

@@ -10,45 +10,50 @@ import (
 // compatible has refresh tokens work until they expire or their family is revoked, as in Cloudreve.
 type compatible struct{ revocations Revocations }
 
-// check refuses a grant whose tokens would be bound here and permit everything at a Cloudreve with the same secret.
-func (c *compatible) check(g Grant) error {
-	if g.Scopes != nil && g.ClientID == "" {
-		return errors.New("issuer: scopes without a client ID do not bind a token at Cloudreve")
+var (
+	errRotating = errors.New("jti: the token works once, and this issuer's do not")
+	errScopes   = errors.New("scopes without a client ID do not bind a token at Cloudreve")
+)
+
+// check refuses tokens of a rotating issuer, and a grant whose tokens would be bound here and permit everything at a
+// Cloudreve with the same secret.
+func (c *compatible) check(t refreshToken) error {
+	switch {
+	case t.generation != 0:
+		return errRotating
+	case t.grant.Scopes != nil && t.grant.ClientID == "":
+		return errScopes
 	}
 	return nil
 }
 
-func (c *compatible) firstID() string { return "" }
+func (c *compatible) first() int64 { return 0 }
 
-func (c *compatible) begin(context.Context, refreshToken, time.Time, time.Time) error { return nil }
+func (c *compatible) begin(context.Context, refreshToken, int, time.Time, time.Time) (int, error) {
+	return 0, nil
+}
 
-var errRotating = errors.New("jti: a token that works once")
-
-func (c *compatible) renew(ctx context.Context, t refreshToken, now, _ time.Time) (string, time.Time, error) {
-	if t.id != "" {
-		return "", time.Time{}, refused(errRotating)
-	}
-	if err := c.check(t.grant); err != nil {
-		return "", time.Time{}, refused(err)
-	}
-	switch revoked, err := c.revocations.Revoked(ctx, t.root); {
+func (c *compatible) renew(ctx context.Context, t refreshToken, now time.Time, _ Pair) (time.Time, error) {
+	switch revoked, err := c.revocations.Revoked(ctx, Renewal{Owner: t.owner(), RootTokenID: t.root, Issued: t.issued}); {
 	case err != nil:
-		return "", time.Time{}, err
+		return time.Time{}, err
 	case revoked:
-		return "", time.Time{}, ErrRevoked
+		return time.Time{}, ErrRevoked
 	default:
-		return "", now, nil
+		return now, nil
 	}
 }
 
 // revocationMargin is for how long a revocation is kept beyond the tokens that it is for: Cloudreve's ten seconds, and by
-// how much the clock of whoever issued one of them may be ahead.
+// how much the clock of another issuer may be ahead.
 const revocationMargin = 10*time.Second + earlyRefresh
 
 // end revokes until the last refresh token that could have been issued by now expires. Cloudreve does so for its
 // default lifetime alone, after which a client's refresh tokens, which live longer, work again.
-func (c *compatible) end(ctx context.Context, t refreshToken, now, expires time.Time) error {
-	return c.revocations.Revoke(ctx, Revocation{RootTokenID: t.root, Now: now, Until: expires.Add(revocationMargin)})
+func (c *compatible) end(ctx context.Context, t refreshToken, limit int, now, expires time.Time) (limited bool, err error) {
+	return c.revocations.Revoke(ctx, Revocation{
+		Owner: t.owner(), RootTokenID: t.root, Now: now, Until: expires.Add(revocationMargin), Limit: limit,
+	})
 }
 
 // CloudreveStateHash returns the state_hash that Cloudreve gives a user's refresh tokens, for use in WithStateHash:

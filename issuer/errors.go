@@ -25,6 +25,10 @@ var (
 	ErrStateChanged = fmt.Errorf("%w: the state of its user changed", ErrInvalidGrant)
 )
 
+// ErrFamilyLimit is the Err of an Event: a subject and client have as many logins, or sign-outs, as WithFamilyLimit permits.
+// No method returns it.
+var ErrFamilyLimit = errors.New("issuer: a user has as many logins as the limit")
+
 var errNotBuilt = errors.New("the issuer was not made by New")
 
 // unavailable returns an error of a store or of the application, unless it says that the token is not accepted.

@@ -49,8 +49,10 @@ func ExampleNew_reuse() {
 	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	i, err := issuer.New(secret, issuer.NewMemoryStore(),
 		issuer.WithClock(func() time.Time { return now }),
-		issuer.WithReuseObserver(func(_ context.Context, grant issuer.Grant) {
-			fmt.Println("stolen, perhaps from", grant.Subject)
+		issuer.WithObserver(func(_ context.Context, event issuer.Event) {
+			if errors.Is(event.Err, issuer.ErrReused) {
+				fmt.Println("stolen, perhaps from", event.Grant.Subject)
+			}
 		}))
 	if err != nil {
 		log.Fatal(err)

@@ -1,10 +1,10 @@
 package issuer
 
-// Len returns how many families and revocations m holds.
+// Len returns how many families m holds, and how many revocations with what stands for those that it forgot.
 func (m *MemoryStore) Len() (families, revoked int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.families.entries), len(m.revoked.entries)
+	return len(m.families.entries), len(m.revoked.entries) + len(m.cutoffs.entries)
 }
 
 // WithNewID sets what names the families, which is random otherwise.

@@ -25,19 +25,17 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/internal/compact"
 	"github.com/authmw/authmw/internal/uuid"
 )
 
-// The lifetimes and the grace window that New and NewCloudreveCompatible start from. The lifetimes are those that
-// Cloudreve sets up a new site with.
+// The defaults of WithTTL, WithGrace and WithFamilyLimit. The lifetimes are those that Cloudreve sets up a new site with.
 const (
-	DefaultAccessTTL  = time.Hour
-	DefaultRefreshTTL = 14 * 24 * time.Hour
-	DefaultGrace      = 30 * time.Second
+	DefaultAccessTTL   = time.Hour
+	DefaultRefreshTTL  = 14 * 24 * time.Hour
+	DefaultGrace       = 30 * time.Second
+	DefaultFamilyLimit = 1000
 )
 
 // Grant identifies the user that tokens are issued for and, optionally, the OAuth client and its scopes. All of it is
@@ -63,10 +61,9 @@ func (g Grant) validate() error {
 	if reason := compact.CheckSubject(g.Subject); reason != "" {
 		return fmt.Errorf("issuer: subject: %s", reason)
 	}
-	for _, text := range append([]string{g.Subject, g.ClientID}, g.Scopes...) {
-		if !utf8.ValidString(text) {
-			return errors.New("issuer: subject, client ID and scopes must be UTF-8")
-		}
+	invalid := func(text string) bool { return !utf8.ValidString(text) }
+	if invalid(g.Subject) || invalid(g.ClientID) || slices.ContainsFunc(g.Scopes, invalid) {
+		return errors.New("issuer: subject, client ID and scopes must be UTF-8")
 	}
 	if n := len(g.Scopes); n > compact.MaxScopes {
 		return fmt.Errorf("issuer: %d scopes: at most %d are accepted", n, compact.MaxScopes)
@@ -77,28 +74,32 @@ func (g Grant) validate() error {
 // Issuer issues, renews and revokes pairs of tokens. Make one with New or NewCloudreveCompatible; a nil or zero one fails
 // with authmw.ErrUnavailable. It is safe for concurrent use.
 type Issuer struct {
-	sign     func(claims) (string, error) // in which the secret is out of sight of whatever prints an Issuer
+	signer   *compact.Signer
 	verifier *compact.Verifier
 	families families
 	now      func() time.Time
 	newID    func() string
 	ttl      ttl
 	clients  map[string]ttl
+	limit    int
 	state    func(context.Context, Grant) ([]byte, error)
+	observe  func(context.Context, Event)
 }
 
 type ttl struct{ access, refresh time.Duration }
 
-// families is one of the two ways to refresh. expires is when the refresh token of a pair issued now does.
+// families is one of the two ways to refresh. limit is WithFamilyLimit's, and expires is when the refresh token of a pair
+// issued now expires.
 type families interface {
-	// check returns an error if no tokens may be issued for g.
-	check(g Grant) error
-	// firstID returns the jti of a new family's first refresh token, if it is to have one.
-	firstID() string
-	begin(ctx context.Context, t refreshToken, now, expires time.Time) error
-	// renew decides on the use of a refresh token. It returns the jti of the one that follows, and as of when.
-	renew(ctx context.Context, t refreshToken, now, expires time.Time) (id string, at time.Time, err error)
-	end(ctx context.Context, t refreshToken, now, expires time.Time) error
+	// first returns the generation of a new family's first refresh token.
+	first() int64
+	// check returns an error if t is not of this kind or must not be issued.
+	check(t refreshToken) error
+	begin(ctx context.Context, t refreshToken, limit int, now, expires time.Time) (ended int, err error)
+	// renew decides on the use of a refresh token. next is the pair that follows it as of now. It returns as of when the
+	// pair is to be: earlier if the token was used before.
+	renew(ctx context.Context, t refreshToken, now time.Time, next Pair) (at time.Time, err error)
+	end(ctx context.Context, t refreshToken, limit int, now, expires time.Time) (limited bool, err error)
 }
 
 // An Option changes a default. New and NewCloudreveCompatible report invalid arguments.
@@ -108,7 +109,6 @@ type config struct {
 	Issuer
 	previous [][]byte
 	grace    *time.Duration
-	onReuse  func(context.Context, Grant)
 	errs     []error
 }
 
@@ -173,8 +173,11 @@ func WithStateHash(state func(ctx context.Context, grant Grant) ([]byte, error))
 
 // WithGrace sets for how long after its first use New's refresh tokens may be used again, for a client that lost the
 // answer or asks twice at once: within grace it gets the same pair once more, unless the new refresh token was used
-// already, which ends the family as any other second use. It is between 0 and a minute, and DefaultGrace unless set.
-// Without grace, two requests of one client at the same time look like a theft.
+// already, which ends the family as any other second use. It is between 0 and a minute, and DefaultGrace unless set. It
+// ends early when the access token of the pair expires. Without grace, two requests of one client at the same time look
+// like a theft.
+//
+// The store measures it: the clocks of several Issuers need not agree, see Store.
 func WithGrace(grace time.Duration) Option {
 	return func(c *config) {
 		if grace < 0 || grace > time.Minute {
@@ -184,16 +187,44 @@ func WithGrace(grace time.Duration) Option {
 	}
 }
 
-// WithReuseObserver sets a function that is told of a second use of a refresh token, which ended the family: a theft, or a
-// client that keeps its tokens badly. It is told once for a family, whose tokens are all refused from then on, and not at
-// all if the store's answer was lost on the way. It must be safe for concurrent use; the Refresh waits for it, and its
-// context is the Refresh's.
-func WithReuseObserver(observe func(ctx context.Context, grant Grant)) Option {
+// WithFamilyLimit sets how many logins a subject may have at one client, between 1 and 10,000, and DefaultFamilyLimit
+// unless set. Without a limit, one user fills the store.
+//
+// With New, a login beyond it ends another one: first those that were never refreshed, then the one that was not refreshed
+// for the longest time. With NewCloudreveCompatible, which keeps no logins, it is how many sign-outs are kept one by one:
+// see MemoryStore for what happens beyond it. The stores of package redisstore keep them all.
+func WithFamilyLimit(limit int) Option {
+	return func(c *config) {
+		if limit < 1 || limit > 10_000 {
+			c.invalid("a limit of %d families is not between 1 and 10,000", limit)
+		}
+		c.limit = limit
+	}
+}
+
+// Event is something that an operator may want to know.
+type Event struct {
+	// Grant is of the refresh token or the login that caused it.
+	Grant Grant
+	// Err is one of these:
+	//   - ErrReused: a refresh token was used a second time, which ended the family. It is a theft, or a client that keeps
+	//     its tokens badly. It happens once for a family, whose tokens are all refused from then on. It is missed if the
+	//     store's answer was lost on the way;
+	//   - ErrFamilyLimit: the grant's subject and client have as many logins, or sign-outs, as WithFamilyLimit permits.
+	Err error
+	// Ended is how many live families ended by it. It is 0 where that is not known, which is the case with
+	// NewCloudreveCompatible.
+	Ended int
+}
+
+// WithObserver sets a function that is told of events. It must be safe for concurrent use. The call that caused the event
+// waits for it, and passes its context.
+func WithObserver(observe func(ctx context.Context, event Event)) Option {
 	return func(c *config) {
 		if observe == nil {
 			c.invalid("the observer is nil")
 		}
-		c.onReuse = observe
+		c.observe = observe
 	}
 }
 
@@ -222,7 +253,7 @@ func New(secret []byte, store Store, options ...Option) (*Issuer, error) {
 		if c.grace != nil {
 			grace = *c.grace
 		}
-		return &rotating{store: store, grace: grace, onReuse: c.onReuse}
+		return &rotating{store: store, grace: grace}
 	})
 }
 
@@ -244,8 +275,8 @@ func NewCloudreveCompatible(secret []byte, revocations Revocations, options ...O
 		if revocations == nil {
 			c.invalid("the revocations are nil")
 		}
-		if c.grace != nil || c.onReuse != nil {
-			c.invalid("a second use is none where refresh tokens work as often as one likes: WithGrace and WithReuseObserver are for New")
+		if c.grace != nil {
+			c.invalid("WithGrace is for New: here refresh tokens work more than once")
 		}
 		return &compatible{revocations}
 	})
@@ -253,7 +284,10 @@ func NewCloudreveCompatible(secret []byte, revocations Revocations, options ...O
 
 func build(secret []byte, options []Option, way func(*config) families) (*Issuer, error) {
 	c := config{
-		Issuer: Issuer{now: time.Now, newID: uuid.New, ttl: ttl{DefaultAccessTTL, DefaultRefreshTTL}},
+		Issuer: Issuer{
+			now: time.Now, newID: uuid.New, ttl: ttl{DefaultAccessTTL, DefaultRefreshTTL}, limit: DefaultFamilyLimit,
+			observe: func(context.Context, Event) {},
+		},
 	}
 	for _, option := range options {
 		if option == nil {
@@ -269,10 +303,7 @@ func build(secret []byte, options []Option, way func(*config) families) (*Issuer
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
 	}
-	secret = append([]byte(nil), secret...)
-	c.sign = func(claims claims) (string, error) {
-		return jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(secret)
-	}
+	c.signer = compact.NewSigner(secret)
 	c.verifier = compact.NewVerifier(append([][]byte{secret}, c.previous...)...)
 	i := c.Issuer
 	return &i, nil
@@ -294,21 +325,26 @@ func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
 	if err := grant.validate(); err != nil {
 		return Pair{}, err
 	}
-	if err := i.families.check(grant); err != nil {
-		return Pair{}, err
+	t := refreshToken{grant: grant, root: i.newID(), generation: i.families.first()}
+	if err := i.families.check(t); err != nil {
+		return Pair{}, fmt.Errorf("issuer: %w", err)
 	}
 	state, err := i.stateOf(ctx, grant)
 	if err != nil {
 		return Pair{}, err
 	}
-	t := refreshToken{grant: grant, state: state, root: i.newID(), id: i.families.firstID()}
+	t.state = state
 	now := i.now()
 	pair, err := i.pair(t, now)
 	if err != nil {
-		return Pair{}, err
+		return Pair{}, fmt.Errorf("issuer: %w", err)
 	}
-	if err := i.families.begin(ctx, t, now, pair.RefreshExpires); err != nil {
+	ended, err := i.families.begin(ctx, t, i.limit, now, pair.RefreshExpires)
+	if err != nil {
 		return Pair{}, unavailable(err)
+	}
+	if ended > 0 {
+		i.observe(ctx, Event{Grant: grant, Err: ErrFamilyLimit, Ended: ended})
 	}
 	return pair, nil
 }
@@ -324,6 +360,9 @@ func (i *Issuer) Refresh(ctx context.Context, token string) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
+	if err := i.families.check(t); err != nil {
+		return Pair{}, refused(err)
+	}
 	state, err := i.stateOf(ctx, t.grant)
 	if err != nil {
 		return Pair{}, err
@@ -331,13 +370,24 @@ func (i *Issuer) Refresh(ctx context.Context, token string) (Pair, error) {
 	if subtle.ConstantTimeCompare(state, t.state) != 1 {
 		return Pair{}, ErrStateChanged
 	}
+	// The pair is made before the store uses the token up, so that a failure does not cost the login.
 	now := i.now()
-	id, at, err := i.families.renew(ctx, t, now, now.Add(i.lifetimes(t.grant).refresh))
+	pair, err := i.pair(t.next(), now)
 	if err != nil {
-		return Pair{}, unavailable(err)
+		return Pair{}, refused(err)
 	}
-	t.id = id
-	return i.pair(t, at)
+	at, err := i.families.renew(ctx, t, now, pair)
+	switch {
+	case errors.Is(err, ErrReused):
+		i.observe(ctx, Event{Grant: t.grant, Err: ErrReused, Ended: 1})
+		return Pair{}, err
+	case err != nil:
+		return Pair{}, unavailable(err)
+	case at.Equal(now):
+		return pair, nil
+	default:
+		return i.pair(t.next(), at)
+	}
 }
 
 // Revoke ends the family of a refresh token: it is deleted from New's Store, or added to NewCloudreveCompatible's
@@ -354,8 +404,12 @@ func (i *Issuer) Revoke(ctx context.Context, token string) error {
 	if t.expires.After(expires) { // issued by another who gives more time, or before the lifetime was cut
 		expires = t.expires
 	}
-	if err := i.families.end(ctx, t, now, expires); err != nil {
+	limited, err := i.families.end(ctx, t, i.limit, now, expires)
+	if err != nil {
 		return unavailable(err)
+	}
+	if limited {
+		i.observe(ctx, Event{Grant: t.grant, Err: ErrFamilyLimit})
 	}
 	return nil
 }

@@ -173,8 +173,8 @@ func TestPairsOfOneSecond(t *testing.T) {
 }
 
 func TestReuseIsReported(t *testing.T) {
-	var reported []issuer.Grant
-	i, clock := rotating(t, issuer.WithReuseObserver(func(_ context.Context, g issuer.Grant) { reported = append(reported, g) }))
+	var reported []issuer.Event
+	i, clock := rotating(t, issuer.WithObserver(func(_ context.Context, e issuer.Event) { reported = append(reported, e) }))
 	grant := issuer.Grant{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"offline_access"}}
 	first, err := i.Issue(t.Context(), grant)
 	require.NoError(t, err)
@@ -184,7 +184,7 @@ func TestReuseIsReported(t *testing.T) {
 	require.Empty(t, reported)
 	_, err = i.Refresh(t.Context(), first.RefreshToken)
 	require.ErrorIs(t, err, issuer.ErrReused)
-	require.Equal(t, []issuer.Grant{grant}, reported)
+	require.Equal(t, []issuer.Event{{Grant: grant, Err: issuer.ErrReused, Ended: 1}}, reported)
 	_, err = i.Refresh(t.Context(), second.RefreshToken)
 	require.ErrorIs(t, err, issuer.ErrRevoked)
 	require.Len(t, reported, 1)
@@ -227,7 +227,15 @@ func TestRefusedTokens(t *testing.T) {
 		{"no family", with("root_token_id", ""), authmw.ErrInvalidClaims},
 		{"a family that is no UUID", with("root_token_id", strings.Repeat("x", 36)), authmw.ErrInvalidClaims},
 		{"a state that is no base64", with("state_hash", "*"), authmw.ErrInvalidClaims},
-		{"a state that nobody can check", with("state_hash", "AAAA"), issuer.ErrStateChanged},
+		{"a jti of another form", with("jti", "a"), authmw.ErrInvalidClaims},
+		{"another family's jti", with("jti", "d2ceee9a-9a54-4be7-bf92-904c7d17d80b.1"), authmw.ErrInvalidClaims},
+		{"a jti without generation", with("jti", root+"."), authmw.ErrInvalidClaims},
+		{"generation 0", with("jti", root+".0"), authmw.ErrInvalidClaims},
+		{"generation -1", with("jti", root+".-1"), authmw.ErrInvalidClaims},
+		{"generation +1", with("jti", root+".+1"), authmw.ErrInvalidClaims},
+		{"generation 01", with("jti", root+".01"), authmw.ErrInvalidClaims},
+		{"a generation that float64 rounds", with("jti", root+".9007199254740991"), authmw.ErrInvalidClaims},
+		{"a generation of 20 digits", with("jti", root+".18446744073709551617"), authmw.ErrInvalidClaims},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for _, i := range []*issuer.Issuer{rotating, compatible} {
@@ -239,18 +247,23 @@ func TestRefusedTokens(t *testing.T) {
 				if row.token != "" {
 					require.NotContains(t, err.Error(), row.token)
 				}
-				if row.want != issuer.ErrStateChanged {
-					require.ErrorIs(t, i.Revoke(t.Context(), row.token), row.want)
-				}
+				require.ErrorIs(t, i.Revoke(t.Context(), row.token), row.want)
 			}
 		})
 	}
-	_, err = rotating.Refresh(t.Context(), with("jti", "a"))
+	_, err = rotating.Refresh(t.Context(), with("jti", root+".1"))
 	require.ErrorIs(t, err, issuer.ErrRevoked, "good in itself, but in no store")
 	_, err = rotating.Refresh(t.Context(), with("x", 1))
 	require.ErrorIs(t, err, authmw.ErrInvalidClaims, "Cloudreve's own have no jti")
-	_, err = compatible.Refresh(t.Context(), with("jti", "a"))
-	require.ErrorIs(t, err, authmw.ErrInvalidClaims, "a token that works once is nothing for an issuer that does not count")
+	_, err = compatible.Refresh(t.Context(), with("jti", root+".1"))
+	require.ErrorIs(t, err, authmw.ErrInvalidClaims, "a token that works once, for an issuer that does not count")
+	withState := func(jti string) string {
+		return sign(authmwtest.Secret, func(c jwt.MapClaims) { c["state_hash"], c["jti"] = "AAAA", jti })
+	}
+	_, err = rotating.Refresh(t.Context(), withState(root+".1"))
+	require.ErrorIs(t, err, issuer.ErrStateChanged, "nobody can check it")
+	_, err = compatible.Refresh(t.Context(), withState(""))
+	require.ErrorIs(t, err, issuer.ErrStateChanged, "nobody can check it")
 	_, err = compatible.Refresh(t.Context(), with("nbf", now.Unix()+60))
 	require.NoError(t, err, "from a server whose clock is ahead")
 	pair, err := compatible.Refresh(t.Context(), with("root_token_id", strings.ToUpper(root)))
@@ -363,7 +376,7 @@ type oddStore struct {
 	expires []time.Time
 }
 
-func (s *oddStore) Create(ctx context.Context, f issuer.Family) error {
+func (s *oddStore) Create(ctx context.Context, f issuer.Family) (int, error) {
 	s.expires = append(s.expires, f.Expires)
 	return s.Store.Create(ctx, f)
 }
@@ -403,8 +416,124 @@ type recorded struct{ issuer.Revocations }
 
 var errRecorded = errors.New("recorded")
 
-func (r *recorded) Revoke(_ context.Context, revocation issuer.Revocation) error {
-	return fmt.Errorf("%w: %s until %s after", errRecorded, revocation.RootTokenID, revocation.Until.Sub(revocation.Now))
+func (r *recorded) Revoke(_ context.Context, revocation issuer.Revocation) (bool, error) {
+	return false, fmt.Errorf("%w: %s until %s after", errRecorded, revocation.RootTokenID, revocation.Until.Sub(revocation.Now))
+}
+
+// TestGraceEndsWithTheAccessToken has access tokens that live for less than the grace window, and for a fraction of a second
+// less than that, since exp has whole seconds.
+func TestGraceEndsWithTheAccessToken(t *testing.T) {
+	for client, window := range map[string]time.Duration{"": 10*time.Second - 156820287, "long": time.Minute} {
+		for _, row := range []struct {
+			after time.Duration
+			want  error
+		}{{window - time.Microsecond, nil}, {window, issuer.ErrReused}} {
+			i, clock := rotating(t, issuer.WithGrace(time.Minute), issuer.WithTTL(10*time.Second, time.Hour), issuer.WithClientTTL("long", time.Hour, time.Hour))
+			v, err := authmw.New([]byte(authmwtest.Secret), authmw.WithClock(clock.Now))
+			require.NoError(t, err)
+			pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: client})
+			require.NoError(t, err)
+			next, err := i.Refresh(t.Context(), pair.RefreshToken)
+			require.NoError(t, err)
+			clock.Advance(row.after)
+			again, err := i.Refresh(t.Context(), pair.RefreshToken)
+			require.ErrorIs(t, err, row.want)
+			if row.want == nil {
+				require.Equal(t, next, again)
+				_, err = v.Verify(t.Context(), again.AccessToken)
+				require.NoError(t, err)
+			}
+		}
+	}
+}
+
+// TestTheLimitIsReported has one user more logins at one client than the limit, and leaves others alone.
+func TestTheLimitIsReported(t *testing.T) {
+	var reported []issuer.Event
+	i, clock := rotating(t, issuer.WithFamilyLimit(2), issuer.WithObserver(func(_ context.Context, e issuer.Event) { reported = append(reported, e) }))
+	grants := []issuer.Grant{
+		{Subject: "wGH0"}, {Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid"}}, {Subject: "wGH0", ClientID: "phone"}, {Subject: "lUpa"},
+	}
+	pairs := map[int][]issuer.Pair{}
+	for range 2 {
+		for n, grant := range grants {
+			pair, err := i.Issue(t.Context(), grant)
+			require.NoError(t, err)
+			pairs[n] = append(pairs[n], pair)
+		}
+		clock.Advance(time.Second)
+	}
+	require.Empty(t, reported)
+	_, err := i.Issue(t.Context(), grants[1])
+	require.NoError(t, err)
+	require.Equal(t, []issuer.Event{{Grant: grants[1], Err: issuer.ErrFamilyLimit, Ended: 1}}, reported)
+	for n := range grants {
+		for m, pair := range pairs[n] {
+			_, err := i.Refresh(t.Context(), pair.RefreshToken)
+			if n == 1 && m == 0 {
+				require.ErrorIs(t, err, issuer.ErrRevoked)
+			} else {
+				require.NoError(t, err)
+			}
+		}
+	}
+}
+
+// TestTheLimitOfSignOutsIsReported has one user sign out more often than is kept one by one.
+func TestTheLimitOfSignOutsIsReported(t *testing.T) {
+	clock := authmwtest.NewClock(noon)
+	var reported []issuer.Event
+	i, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), issuer.NewMemoryStore(), issuer.WithClock(clock.Now), issuer.WithFamilyLimit(2),
+		issuer.WithObserver(func(_ context.Context, e issuer.Event) { reported = append(reported, e) }))
+	require.NoError(t, err)
+	grant := issuer.Grant{Subject: "wGH0"}
+	login := func() string {
+		pair, err := i.Issue(t.Context(), grant)
+		require.NoError(t, err)
+		return pair.RefreshToken
+	}
+	idle, active := login(), login()
+	other, err := i.Issue(t.Context(), issuer.Grant{Subject: "lUpa"})
+	require.NoError(t, err)
+	var signedOut []string
+	for range 3 {
+		clock.Advance(5 * time.Minute)
+		pair, err := i.Refresh(t.Context(), active)
+		require.NoError(t, err)
+		active = pair.RefreshToken
+		signedOut = append(signedOut, login())
+		require.NoError(t, i.Revoke(t.Context(), signedOut[len(signedOut)-1]))
+	}
+	require.Equal(t, []issuer.Event{{Grant: grant, Err: issuer.ErrFamilyLimit}}, reported)
+	for _, token := range append(signedOut, idle) {
+		_, err = i.Refresh(t.Context(), token)
+		require.ErrorIs(t, err, issuer.ErrRevoked)
+	}
+	for _, token := range []string{active, other.RefreshToken} {
+		_, err = i.Refresh(t.Context(), token)
+		require.NoError(t, err)
+	}
+}
+
+// TestRefreshThatCannotAnswer has a token whose successor is too long, which is found before the store uses it up.
+func TestRefreshThatCannotAnswer(t *testing.T) {
+	i, clock := rotating(t)
+	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	require.NoError(t, err)
+	header, rest, _ := strings.Cut(pair.RefreshToken, ".")
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(rest, ".")[0])
+	require.NoError(t, err)
+	// Issued in another way: each < here becomes six characters in its successor.
+	long := strings.TrimSuffix(string(payload), "}") + `,"client_id":"` + strings.Repeat("<", 2000) + `"}`
+	input := header + "." + base64.RawURLEncoding.EncodeToString([]byte(long))
+	mac, err := jwt.SigningMethodHS256.Sign(input, []byte(authmwtest.Secret))
+	require.NoError(t, err)
+	_, err = i.Refresh(t.Context(), input+"."+base64.RawURLEncoding.EncodeToString(mac))
+	require.ErrorIs(t, err, issuer.ErrInvalidGrant)
+	require.ErrorContains(t, err, "8 KiB")
+	clock.Advance(time.Hour)
+	_, err = i.Refresh(t.Context(), pair.RefreshToken)
+	require.NoError(t, err)
 }
 
 // TestNoGraceAtAll has a second use by a process whose clock is behind the first one's.
@@ -477,7 +606,7 @@ func TestCompatibleScopesWithoutAClient(t *testing.T) {
 		require.ErrorIs(t, err, issuer.ErrInvalidGrant)
 		require.ErrorContains(t, err, "scopes without a client ID")
 		require.NoError(t, i.Revoke(t.Context(), token), "its owner can sign out")
-		revoked, err := store.Revoked(t.Context(), root)
+		revoked, err := store.Revoked(t.Context(), issuer.Renewal{RootTokenID: root})
 		require.NoError(t, err)
 		require.True(t, revoked)
 	}
@@ -499,16 +628,14 @@ func TestGrantsThatAreNone(t *testing.T) {
 
 func TestNewReportsEverythingAtOnce(t *testing.T) {
 	_, err := issuer.New([]byte("short"), nil, nil, issuer.WithTTL(0, time.Hour), issuer.WithClientTTL("c", time.Hour, -1), issuer.WithClientTTL("", time.Hour, time.Hour), issuer.WithGrace(time.Hour), issuer.WithTTL(time.Hour, 1<<62),
-		issuer.WithStateHash(nil), issuer.WithReuseObserver(nil), issuer.WithClock(nil), issuer.WithPreviousSecrets([]byte("short too")))
+		issuer.WithStateHash(nil), issuer.WithObserver(nil), issuer.WithClock(nil), issuer.WithPreviousSecrets([]byte("short too")), issuer.WithFamilyLimit(0), issuer.WithFamilyLimit(10_001))
 	for _, part := range []string{"the store is nil", "the secret has 5 bytes", "previous secret 1 has 9 bytes", "0s and 1h0m0s", "1h0m0s and -1ns", "1h0m0s and 1281023h53m38.427387904s", "a client without an ID",
-		"grace window of 1h0m0s", "each must be between a second and ten years", "state function is nil", "observer is nil", "clock is nil", "an option is nil"} {
+		"grace window of 1h0m0s", "each must be between a second and ten years", "state function is nil", "observer is nil", "clock is nil", "an option is nil", "a limit of 0 families", "a limit of 10001 families"} {
 		require.ErrorContains(t, err, part)
 	}
-	for _, option := range []issuer.Option{issuer.WithGrace(0), issuer.WithReuseObserver(func(context.Context, issuer.Grant) {})} {
-		_, err = issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), nil, option)
-		require.ErrorContains(t, err, "the revocations are nil")
-		require.ErrorContains(t, err, "are for New")
-	}
+	_, err = issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), nil, issuer.WithGrace(0))
+	require.ErrorContains(t, err, "the revocations are nil")
+	require.ErrorContains(t, err, "WithGrace is for New")
 }
 
 func TestUnbuiltIssuer(t *testing.T) {

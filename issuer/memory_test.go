@@ -12,42 +12,112 @@ import (
 )
 
 func TestMemoryStore(t *testing.T) {
-	authmwtest.TestStore(t, func(*testing.T) issuer.Store { return issuer.NewMemoryStore() })
+	authmwtest.TestStore(t, func(*testing.T) issuer.Store { return issuer.NewMemoryStore() }, nil)
 	t.Run("revocations", func(t *testing.T) {
 		authmwtest.TestRevocations(t, func(*testing.T) issuer.Revocations { return issuer.NewMemoryStore() })
 	})
 }
 
+// owned returns a family and a revocation of an owner.
+func owned(owner, id string, now time.Time, ttl time.Duration) (issuer.Family, issuer.Revocation) {
+	return issuer.Family{Owner: owner, ID: id, Now: now, Expires: now.Add(ttl), Limit: 10},
+		issuer.Revocation{Owner: owner, RootTokenID: id, Now: now, Until: now.Add(ttl), Limit: 10}
+}
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
 // TestMemoryStoreIsBounded begins families for a long time, of which only the last hour's are live.
 func TestMemoryStoreIsBounded(t *testing.T) {
 	store := issuer.NewMemoryStore()
-	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	live := 3600
 	for n := range 20 * live {
-		at := now.Add(time.Duration(n) * time.Second)
 		id := strconv.Itoa(n)
-		require.NoError(t, store.Create(t.Context(), issuer.Family{ID: id, Token: id, Now: at, Expires: at.Add(time.Hour)}))
-		require.NoError(t, store.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: at, Until: at.Add(time.Hour)}))
+		family, revocation := owned(id, id, noon.Add(time.Duration(n)*time.Second), time.Hour)
+		_, err := store.Create(t.Context(), family)
+		require.NoError(t, err)
+		_, err = store.Revoke(t.Context(), revocation)
+		require.NoError(t, err)
 	}
 	families, revoked := store.Len()
 	require.LessOrEqual(t, families, 2*live+2)
 	require.LessOrEqual(t, revoked, 2*live+2)
 	require.GreaterOrEqual(t, families, live)
 	require.GreaterOrEqual(t, revoked, live)
-	newest := strconv.Itoa(20*live - 1)
-	require.Error(t, store.Create(t.Context(), issuer.Family{ID: newest}), "a family's name never repeats")
+}
+
+// TestMemoryStoreIsBoundedByOwner has one owner log in and sign out, far more often than others can hold against.
+func TestMemoryStoreIsBoundedByOwner(t *testing.T) {
+	store := issuer.NewMemoryStore()
+	ended, limited := 0, 0
+	for n := range 10_000 {
+		family, revocation := owned("greedy", strconv.Itoa(n), noon.Add(time.Duration(n)*time.Millisecond), time.Hour)
+		more, err := store.Create(t.Context(), family)
+		require.NoError(t, err)
+		ended += more
+		over, err := store.Revoke(t.Context(), revocation)
+		require.NoError(t, err)
+		if over {
+			limited++
+		}
+	}
+	families, revoked := store.Len()
+	require.Equal(t, 10, families)
+	require.Equal(t, 10+1, revoked, "and one cutoff")
+	require.Equal(t, 9_990, ended)
+	require.Equal(t, 9_990, limited)
+}
+
+// TestForgottenRevocations has an owner with more revocations than are kept one by one. All of them hold, at the price of
+// other logins of the owner that were not refreshed since.
+func TestForgottenRevocations(t *testing.T) {
+	store := issuer.NewMemoryStore()
+	at := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Minute) }
+	for n := range 15 {
+		_, revocation := owned("owner", strconv.Itoa(n), at(n), time.Hour)
+		limited, err := store.Revoke(t.Context(), revocation)
+		require.NoError(t, err)
+		require.Equal(t, n >= 10, limited)
+	}
+	revoked := func(owner, id string, issued time.Time) bool {
+		found, err := store.Revoked(t.Context(), issuer.Renewal{Owner: owner, RootTokenID: id, Issued: issued})
+		require.NoError(t, err)
+		return found
+	}
+	for n := range 15 {
+		require.True(t, revoked("owner", strconv.Itoa(n), at(n)), n)
+		require.True(t, revoked("owner", strconv.Itoa(n), at(n).Add(time.Minute)), "issued by a clock that is ahead by a minute")
+		require.True(t, revoked("owner", strconv.Itoa(n), time.Time{}), "without nbf")
+	}
+	// The fifth, revoked after four minutes, is the last that was forgotten.
+	require.True(t, revoked("owner", "another", at(5)))
+	require.False(t, revoked("owner", "another", at(5).Add(time.Nanosecond)))
+	require.True(t, revoked("owner", "another", time.Time{}))
+	require.False(t, revoked("someone else", "another", at(0)))
+
+	// Once all of it has expired, nothing is left of it.
+	for n := range 2000 {
+		_, revocation := owned(strconv.Itoa(n), strconv.Itoa(n), at(180), time.Hour)
+		_, err := store.Revoke(t.Context(), revocation)
+		require.NoError(t, err)
+	}
+	_, kept := store.Len()
+	require.Equal(t, 2000+1, kept, "the cutoff is dropped when there are more of them")
 }
 
 // TestRevokedForTheLongestTime revokes a family twice, for less time the second time.
 func TestRevokedForTheLongestTime(t *testing.T) {
 	store := issuer.NewMemoryStore()
-	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	require.NoError(t, store.Revoke(t.Context(), issuer.Revocation{RootTokenID: "a", Now: now, Until: now.Add(time.Hour)}))
-	require.NoError(t, store.Revoke(t.Context(), issuer.Revocation{RootTokenID: "a", Now: now, Until: now.Add(time.Minute)}))
-	for n := range 2000 { // which has the store look for what has expired
-		require.NoError(t, store.Revoke(t.Context(), issuer.Revocation{RootTokenID: strconv.Itoa(n), Now: now.Add(2 * time.Minute), Until: now.Add(time.Hour)}))
+	for _, ttl := range []time.Duration{time.Hour, time.Minute} {
+		_, revocation := owned("a", "a", noon, ttl)
+		_, err := store.Revoke(t.Context(), revocation)
+		require.NoError(t, err)
 	}
-	revoked, err := store.Revoked(t.Context(), "a")
+	for n := range 2000 { // which has the store look for what has expired
+		_, revocation := owned(strconv.Itoa(n), strconv.Itoa(n), noon.Add(2*time.Minute), time.Hour)
+		_, err := store.Revoke(t.Context(), revocation)
+		require.NoError(t, err)
+	}
+	revoked, err := store.Revoked(t.Context(), issuer.Renewal{Owner: "a", RootTokenID: "a", Issued: noon})
 	require.NoError(t, err)
 	require.True(t, revoked)
 }
@@ -55,19 +125,23 @@ func TestRevokedForTheLongestTime(t *testing.T) {
 // TestMemoryStoreIsFull shows that a full store refuses what is new and keeps what is live.
 func TestMemoryStoreIsFull(t *testing.T) {
 	store := issuer.NewMemoryStore()
-	now := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	add := func(n int, at time.Time) error {
-		id := strconv.Itoa(n)
-		return store.Create(t.Context(), issuer.Family{ID: id, Token: id, Now: at, Expires: at.Add(time.Hour)})
+		family, _ := owned(strconv.Itoa(n/10), strconv.Itoa(n), at, time.Hour)
+		_, err := store.Create(t.Context(), family)
+		return err
 	}
 	for n := range issuer.MaxFamilies {
-		require.NoError(t, add(n, now))
+		require.NoError(t, add(n, noon))
 	}
-	require.ErrorIs(t, add(-1, now), issuer.ErrStoreFull)
-	outcome, _, err := store.Rotate(t.Context(), issuer.Rotation{Family: "0", From: "0", To: "1", Now: now, Expires: now.Add(2 * time.Hour)})
+	require.ErrorIs(t, add(issuer.MaxFamilies, noon), issuer.ErrStoreFull)
+	outcome, _, err := store.Rotate(t.Context(), issuer.Rotation{Owner: "0", Family: "0", Generation: 1, Now: noon, Expires: noon.Add(2 * time.Hour)})
 	require.NoError(t, err)
 	require.Equal(t, issuer.Rotated, outcome)
-	require.NoError(t, add(-1, now.Add(time.Hour+1)))
+	family, _ := owned("0", "of an owner at the limit", noon, time.Hour)
+	ended, err := store.Create(t.Context(), family)
+	require.NoError(t, err)
+	require.Equal(t, 1, ended)
+	require.NoError(t, add(issuer.MaxFamilies, noon.Add(time.Hour+1)))
 	families, _ := store.Len()
 	require.Equal(t, 2, families, "the one that went on and the new one")
 }

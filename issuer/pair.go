@@ -1,15 +1,13 @@
 package issuer
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/internal/compact"
@@ -39,45 +37,48 @@ func (p Pair) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, p.String())
 // LogValue returns what String does: as JSON, a Pair is its tokens.
 func (p Pair) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
-// claims are those of both tokens, in Cloudreve's order.
-type claims struct {
-	TokenType string `json:"token_type"`
-	jwt.RegisteredClaims
-	StateHash   []byte   `json:"state_hash,omitempty"`
-	RootTokenID string   `json:"root_token_id,omitempty"`
-	Scopes      []string `json:"scopes,omitzero"`
-	ClientID    string   `json:"client_id,omitempty"`
-}
-
 // refreshToken is what a refresh token says.
 type refreshToken struct {
-	grant   Grant
-	state   []byte
-	root    string // the family's name
-	id      string // jti, which only rotating refresh tokens have
-	expires time.Time
+	grant      Grant
+	state      []byte
+	root       string    // root_token_id, the name of the family
+	generation int64     // which of the family's tokens it is, from 1 on; 0 if they work more than once
+	issued     time.Time // nbf, zero if absent
+	expires    time.Time
+}
+
+// owner returns the hash of the user and the client, as stores know them.
+func (t refreshToken) owner() string {
+	return hashed(t.grant.Subject + "\n" + t.grant.ClientID) // a subject has no control characters
+}
+
+// hashed returns an identifier as stores keep it: nobody who reads a store learns a root_token_id from it.
+func hashed(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// next returns the token that follows t.
+func (t refreshToken) next() refreshToken {
+	if t.generation > 0 {
+		t.generation++
+	}
+	return t
 }
 
 // pair signs the two tokens that t stands for, as of now.
 func (i *Issuer) pair(t refreshToken, now time.Time) (Pair, error) {
 	lifetime := i.lifetimes(t.grant)
 	p := Pair{AccessExpires: now.Add(lifetime.access).UTC(), RefreshExpires: now.Add(lifetime.refresh).UTC()}
-	access := claims{TokenType: authmw.AccessToken, Scopes: t.grant.Scopes, ClientID: t.grant.ClientID}
-	access.Subject = t.grant.Subject
-	access.NotBefore = jwt.NewNumericDate(now)
-	refresh := access
-	access.ExpiresAt = jwt.NewNumericDate(p.AccessExpires)
-	refresh.TokenType = refreshType
-	refresh.ID = t.id
-	refresh.ExpiresAt = jwt.NewNumericDate(p.RefreshExpires)
-	refresh.StateHash, refresh.RootTokenID = t.state, t.root
-	var err, errRefresh error
-	p.AccessToken, err = i.sign(access)
-	p.RefreshToken, errRefresh = i.sign(refresh)
-	if err = errors.Join(err, errRefresh); err != nil {
-		return Pair{}, err
+	claims := compact.Claims{
+		TokenType: authmw.AccessToken, Subject: t.grant.Subject, ExpiresAt: p.AccessExpires, NotBefore: now,
+		Scopes: t.grant.Scopes, ClientID: t.grant.ClientID,
 	}
-	if len(p.RefreshToken) > maxTokenSize { // which has all that the access token has
+	p.AccessToken = i.signer.Sign(&claims)
+	claims.TokenType, claims.ExpiresAt = refreshType, p.RefreshExpires
+	claims.Refresh = &compact.Refresh{ID: t.id(), StateHash: base64.StdEncoding.EncodeToString(t.state), RootTokenID: t.root}
+	p.RefreshToken = i.signer.Sign(&claims)
+	if len(p.RefreshToken) > maxTokenSize { // it has all that the access token has
 		return Pair{}, errGrantSize
 	}
 	return p, nil
@@ -91,8 +92,9 @@ const earlyRefresh = time.Minute
 const maxTokenSize = 8 << 10
 
 var (
-	errGrantSize = errors.New("issuer: the grant makes a token of more than 8 KiB")
+	errGrantSize = errors.New("the grant makes a token of more than 8 KiB")
 	errFamily    = errors.New("root_token_id is not a UUID")
+	errState     = errors.New("state_hash is not base64")
 )
 
 // parse returns what a refresh token says, if it was signed here, is valid now and of the right type.
@@ -103,25 +105,24 @@ func (i *Issuer) parse(token string) (t refreshToken, err error) {
 	if len(token) > maxTokenSize {
 		return t, refused(&compact.Error{Kind: compact.Malformed, Reason: "longer than 8 KiB"})
 	}
-	var parsed compact.Claims
-	if err := i.verifier.Verify(token, compact.Expect{TokenType: refreshType, Now: i.now, Early: earlyRefresh}, &parsed); err != nil {
+	claims := compact.Claims{Refresh: new(compact.Refresh)}
+	if err := i.verifier.Verify(token, compact.Expect{TokenType: refreshType, Now: i.now, Early: earlyRefresh}, &claims); err != nil {
 		return t, refused(err)
 	}
-	// The members that are left are known to occur once and to be strings.
-	payload, err := base64.RawURLEncoding.DecodeString(parsed.Segment)
+	state, err := base64.StdEncoding.DecodeString(claims.Refresh.StateHash)
 	if err != nil {
-		return t, refused(err)
+		return t, refused(errState)
 	}
-	var c claims
-	if err := json.Unmarshal(payload, &c); err != nil {
-		return t, refused(err)
-	}
-	root, ok := uuid.Canonical(c.RootTokenID)
+	root, ok := uuid.Canonical(claims.Refresh.RootTokenID)
 	if !ok {
 		return t, refused(errFamily)
 	}
+	generation, err := parseGeneration(claims.Refresh.ID, root)
+	if err != nil {
+		return t, refused(err)
+	}
 	return refreshToken{
-		grant: Grant{Subject: parsed.Subject, ClientID: parsed.ClientID, Scopes: parsed.Scopes},
-		state: c.StateHash, root: root, id: c.ID, expires: parsed.ExpiresAt,
+		grant: Grant{Subject: claims.Subject, ClientID: claims.ClientID, Scopes: claims.Scopes},
+		state: state, root: root, generation: generation, issued: claims.NotBefore, expires: claims.ExpiresAt,
 	}, nil
 }

@@ -3,73 +3,85 @@ package issuer
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
 // rotating has each refresh token work once.
 type rotating struct {
-	store   Store
-	grace   time.Duration
-	onReuse func(context.Context, Grant)
+	store Store
+	grace time.Duration
 }
 
-// hashed is an identifier as stores keep it: whoever reads a store learns no root_token_id and no jti.
-func hashed(id string) string {
-	sum := sha256.Sum256([]byte(id))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
+// maxGeneration keeps generations exact where numbers are float64, as in the scripts of Redis.
+const maxGeneration = 1<<53 - 1
 
-// successor returns the jti of the token that follows t. It is derived from t's, so that whoever asks for the successor a
-// second time is given the same one, whichever process answers, even one with another secret or other lifetimes, and
-// without any store knowing it. It need not be secret: what makes a token is its MAC.
-func (t refreshToken) successor() string {
-	return hashed("authmw successor " + t.root + " " + t.id)[:22]
-}
-
-func (r *rotating) check(Grant) error { return nil }
-
-func (r *rotating) firstID() string { return rand.Text() }
-
-func (r *rotating) begin(ctx context.Context, t refreshToken, now, expires time.Time) error {
-	return r.store.Create(ctx, Family{ID: hashed(t.root), Token: hashed(t.id), Now: now, Expires: expires})
-}
-
-var errNoID = errors.New("jti is missing")
-
-func (r *rotating) renew(ctx context.Context, t refreshToken, now, expires time.Time) (string, time.Time, error) {
-	if t.id == "" {
-		return "", time.Time{}, refused(errNoID)
+// id returns the jti of t: the family and the generation. It is the same whichever process computes it. It need not be
+// secret: the MAC makes it a token.
+func (t refreshToken) id() string {
+	if t.generation == 0 {
+		return ""
 	}
-	next := t.successor()
-	rotation := Rotation{Family: hashed(t.root), From: hashed(t.id), To: hashed(next), Call: rand.Text(), Now: now, Expires: expires}
-	if r.grace > 0 { // or a call that read the clock before one that came first would be within it
-		rotation.GraceUntil = now.Add(r.grace)
+	return t.root + "." + strconv.FormatInt(t.generation, 10)
+}
+
+// parseGeneration returns the generation in the jti of a refresh token, or 0 if it has no jti.
+func parseGeneration(id, root string) (int64, error) {
+	if id == "" {
+		return 0, nil
 	}
-	outcome, at, err := r.store.Rotate(ctx, rotation)
+	digits, found := strings.CutPrefix(id, root+".")
+	generation, err := strconv.ParseInt(digits, 10, 64)
+	if !found || err != nil || generation < 1 || generation >= maxGeneration || strconv.FormatInt(generation, 10) != digits {
+		return 0, errID
+	}
+	return generation, nil
+}
+
+var (
+	errID   = errors.New("jti is not root_token_id, a dot and a generation")
+	errNoID = errors.New("jti is missing")
+)
+
+func (r *rotating) check(t refreshToken) error {
+	if t.generation == 0 {
+		return errNoID
+	}
+	return nil
+}
+
+func (r *rotating) first() int64 { return 1 }
+
+func (r *rotating) begin(ctx context.Context, t refreshToken, limit int, now, expires time.Time) (ended int, err error) {
+	return r.store.Create(ctx, Family{Owner: t.owner(), ID: hashed(t.root), Now: now, Expires: expires, Limit: limit})
+}
+
+func (r *rotating) renew(ctx context.Context, t refreshToken, now time.Time, p Pair) (time.Time, error) {
+	outcome, at, err := r.store.Rotate(ctx, Rotation{
+		Owner: t.owner(), Family: hashed(t.root), Generation: t.generation, Call: rand.Text(),
+		// A repeat is not to return an access token that has expired, which it does at the whole second of its exp.
+		Now: now, Grace: min(r.grace, p.AccessExpires.Truncate(time.Second).Sub(now)), Expires: p.RefreshExpires,
+	})
 	if err != nil {
-		return "", time.Time{}, err
+		return time.Time{}, err
 	}
 	switch outcome {
 	case Rotated:
-		return next, now, nil
+		return now, nil
 	case Repeated:
-		return next, at, nil
+		return at, nil
 	case Reused:
-		if r.onReuse != nil {
-			r.onReuse(ctx, t.grant)
-		}
-		return "", time.Time{}, ErrReused
+		return time.Time{}, ErrReused
 	case Unknown:
-		return "", time.Time{}, ErrRevoked
+		return time.Time{}, ErrRevoked
 	default:
-		return "", time.Time{}, fmt.Errorf("the store returned %v", outcome)
+		return time.Time{}, fmt.Errorf("the store returned %v", outcome)
 	}
 }
 
-func (r *rotating) end(ctx context.Context, t refreshToken, _, _ time.Time) error {
-	return r.store.Delete(ctx, hashed(t.root))
+func (r *rotating) end(ctx context.Context, t refreshToken, _ int, _, _ time.Time) (limited bool, err error) {
+	return false, r.store.Delete(ctx, t.owner(), hashed(t.root))
 }

@@ -6,56 +6,68 @@ import (
 	"time"
 )
 
-// Store keeps the live families of New's Issuer: for each, which of its refresh tokens comes next. A family that is not
-// in it does not refresh, so a store that loses all its memory makes users log in again and lets nobody in who was out.
-// One that goes back to an older state, such as a snapshot, does let in again whoever was put out since.
+// Store keeps the live families of New's Issuer. A family is a login: all refresh tokens that stem from it. They are
+// numbered, and the store keeps the number of the one that may be used next, the family's generation.
 //
-// It must be safe for concurrent use, from as many processes as there are Issuers that share it. Each method MUST be
-// atomic: of several calls at once for one family, the outcome is that of some order of them. An error means that the
-// store could not do its work, never that there is no such family; the Issuer answers authmw.ErrUnavailable and issues
-// nothing. A call that failed may or may not have taken effect.
+// A store must be safe for concurrent use, from as many processes as there are Issuers that share it. Each method MUST be
+// atomic: of several calls at once for one owner, the outcome is that of some order of them. An error means that the store
+// could not do its work, never that there is no such family; the Issuer answers authmw.ErrUnavailable and issues nothing. A
+// call that failed may or may not have taken effect.
 //
-// Times are the Issuer's; a store needs no clock of its own. It MAY forget a family once Expires is past and MUST NOT
-// before. Identifiers are hashes, 43 characters of base64url: nothing here is a token, and a store needs to keep nothing
-// that it is not given. Package authmwtest has a test for stores, TestStore.
+// A store MAY forget a family once Expires is past, and MUST NOT before. One that loses its memory makes users log in again.
+// One that goes back to an earlier state keeps users logged in, since their refresh tokens tell it by how much it is behind:
+// see Rotate. What else it lost with that state is lost: logins that began since are over, and a login that ended since is
+// live again.
+//
+// Owners and families are named by hashes, 43 characters of base64url. Nothing here is a token, and a store needs to keep
+// nothing that it is not given. Package authmwtest has a test for stores, TestStore.
 type Store interface {
-	// Create adds a family. IDs never repeat: that there is one already SHOULD be an error, unless it has the same Token (the
-	// same call once more, after its answer was lost on the way).
-	Create(ctx context.Context, family Family) error
+	// Create adds a family of generation 1. In one step, it MUST
+	//   - return 0 and change nothing if the family is there and of generation 1 (the same call once more, after its answer
+	//     was lost), and return an error if it is of a higher generation: IDs never repeat;
+	//   - while its Owner has Limit live families or more, delete one: first those of generation 1, then the others, and
+	//     among each those that expire first. That is, first the logins that were never refreshed, then the one that was not
+	//     refreshed for the longest time. A family that has expired does not count;
+	//   - add the family.
+	// It returns how many live families it deleted.
+	Create(ctx context.Context, family Family) (ended int, err error)
 
-	// Rotate decides on the use of a token. In one step, it MUST
+	// Rotate decides on the use of a refresh token. In one step, it MUST
 	//   - return Unknown if there is no such family;
-	//   - if From is the family's token, make To the token and From the one before it, keep Call, Now, GraceUntil and
-	//     Expires in place of what was there, and return Rotated;
-	//   - if From is the one before and To the token, and Now is before the GraceUntil that was kept, to the microsecond, or
-	//     Call is the one that was kept (the same call once more, after its answer was lost on the way), change nothing and
-	//     return Repeated and, as at, the Now that was kept, to the nanosecond (which a timestamp in SQL may round: keep its
-	//     UnixNano);
+	//   - if Generation is the family's or higher, make Generation + 1 the family's, keep Call, Now, the end of Grace and
+	//     Expires in place of what was there, and return Rotated. It is higher if the store went back to an earlier state;
+	//   - if Generation is the family's - 1, and Grace has not passed since that use or Call is the one that was kept (the
+	//     same call once more, after its answer was lost), change nothing and return Repeated and, as at, the Now that was
+	//     kept, to the nanosecond (which a timestamp in SQL may round: keep its UnixNano);
 	//   - otherwise delete the family and return Reused.
 	// What at is with the other outcomes does not matter.
+	//
+	// Grace is to be measured by one clock for all Issuers, which is the store's own where it has one. A store in the
+	// Issuer's process takes Now for the time. With a Grace of 0, no time is within it.
 	Rotate(ctx context.Context, rotation Rotation) (outcome Outcome, at time.Time, err error)
 
 	// Delete removes a family. That there is none is no error.
-	Delete(ctx context.Context, family string) error
+	Delete(ctx context.Context, owner, family string) error
 }
 
 // Family is a family at its beginning.
 type Family struct {
-	ID      string    // the hash of its name
-	Token   string    // that of the ID of its first refresh token
+	Owner   string    // the hash of its subject and client ID
+	ID      string    // the hash of its root_token_id
 	Now     time.Time // when it begins
-	Expires time.Time // when that token does
+	Expires time.Time // when its refresh token expires
+	Limit   int       // how many live families the owner may have, with this one: 1 or more
 }
 
 // Rotation is the use of a refresh token.
 type Rotation struct {
-	Family     string    // of which family: the hash of its name
-	From       string    // the token that is used: the hash of its ID
-	To         string    // the token that is to follow it, likewise
-	Call       string    // a random name for this use, for a store that sends it twice
-	Now        time.Time // when it is used
-	GraceUntil time.Time // until when it may be used again for the same answer; zero if it may not
-	Expires    time.Time // when the token To expires
+	Owner      string        // the hash of the family's subject and client ID
+	Family     string        // the hash of its root_token_id
+	Generation int64         // the number of the token that is used: 1 or more, and below 2^53
+	Call       string        // a random name for this use, for a store that sends it twice
+	Now        time.Time     // when it is used, by the Issuer's clock
+	Grace      time.Duration // for how long it may be used again for the same answer: 0 or more
+	Expires    time.Time     // when the token that follows it expires
 }
 
 // Outcome is what a Store made of a Rotation.
@@ -63,8 +75,8 @@ type Outcome int
 
 // The outcomes. The zero Outcome is none of them.
 const (
-	Rotated  Outcome = iota + 1 // From was the family's token, To is now
-	Repeated                    // it was used before, by someone who may have lost the answer
+	Rotated  Outcome = iota + 1 // the token was good, and the next one follows it
+	Repeated                    // it was used before, by a client that may have lost the answer
 	Reused                      // it was used before: the family is gone
 	Unknown                     // there is no such family, or not any more
 )
@@ -84,22 +96,34 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("Outcome(%d)", int(o))
 }
 
-// Revocations keeps the families that NewCloudreveCompatible's Issuer revoked. What is not in it works, so one that loses
-// its memory lets tokens work again that were revoked.
+// Revocations keeps the families that NewCloudreveCompatible's Issuer revoked. A family that is not in it works, so if it
+// loses its memory, tokens work again that were revoked.
 //
 // It must be safe for concurrent use. An error means that it could not do its work; the Issuer answers
 // authmw.ErrUnavailable and issues nothing.
 type Revocations interface {
 	// Revoke adds a family. It MUST be kept until Until, whatever was kept of it before.
-	Revoke(ctx context.Context, revocation Revocation) error
+	//
+	// It MAY keep less of an owner that has more than Limit of them, if it then also reports families of the same owner as
+	// revoked that are not: it MUST NOT report one as live that was revoked. It returns whether it did so now.
+	Revoke(ctx context.Context, revocation Revocation) (limited bool, err error)
 
-	// Revoked reports whether a family was revoked. Beyond Until it MAY say either.
-	Revoked(ctx context.Context, rootTokenID string) (bool, error)
+	// Revoked reports whether the family of a refresh token was revoked. Beyond Until it MAY say either.
+	Revoked(ctx context.Context, renewal Renewal) (bool, error)
 }
 
 // Revocation is the end of a family.
 type Revocation struct {
+	Owner       string    // the hash of its subject and client ID
 	RootTokenID string    // root_token_id: a UUID in lower case
 	Now         time.Time // when it is revoked
 	Until       time.Time // when the last of its refresh tokens has expired
+	Limit       int       // how many revocations of one owner are kept one by one: 1 or more
+}
+
+// Renewal is the use of a refresh token of NewCloudreveCompatible's Issuer.
+type Renewal struct {
+	Owner       string    // the hash of its subject and client ID
+	RootTokenID string    // root_token_id: a UUID in lower case
+	Issued      time.Time // its nbf, which may be a minute ahead of the time at which it was issued; zero if it has none
 }

@@ -30,10 +30,10 @@ type downStore struct {
 
 var errDown = errors.New("connection refused")
 
-func (s *downStore) Create(ctx context.Context, f issuer.Family) error {
+func (s *downStore) Create(ctx context.Context, f issuer.Family) (int, error) {
 	s.context = ctx
 	if s.down {
-		return errDown
+		return 0, errDown
 	}
 	return s.Store.Create(ctx, f)
 }
@@ -46,12 +46,12 @@ func (s *downStore) Rotate(ctx context.Context, r issuer.Rotation) (issuer.Outco
 	return s.Store.Rotate(ctx, r)
 }
 
-func (s *downStore) Delete(ctx context.Context, id string) error {
+func (s *downStore) Delete(ctx context.Context, owner, id string) error {
 	s.context = ctx
 	if s.down {
 		return errDown
 	}
-	return s.Store.Delete(ctx, id)
+	return s.Store.Delete(ctx, owner, id)
 }
 
 // service is a handler with its surroundings.

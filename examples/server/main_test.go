@@ -20,7 +20,7 @@ func TestSelftest(t *testing.T) {
 	defer server.Close()
 	var table strings.Builder
 	require.Zero(t, checkAll(&table, server.URL), table.String())
-	require.Contains(t, logged.String(), "used twice")
+	require.Contains(t, logged.String(), "used before")
 	require.NotContains(t, logged.String(), "eyJ", "tokens are not logged")
 	require.NotContains(t, logged.String(), "battery")
 

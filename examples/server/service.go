@@ -24,8 +24,8 @@ func newService(secret []byte, store issuer.Store, logger *slog.Logger) (http.Ha
 	}
 	i, err := issuer.New(secret, store,
 		issuer.WithStateHash(users.state),
-		issuer.WithReuseObserver(func(_ context.Context, grant issuer.Grant) {
-			logger.Warn("a refresh token was used twice: its login is over", "sub", grant.Subject)
+		issuer.WithObserver(func(_ context.Context, event issuer.Event) {
+			logger.Warn("logins ended", "sub", event.Grant.Subject, "ended", event.Ended, "reason", event.Err)
 		}))
 	if err != nil {
 		return nil, err

@@ -25,13 +25,13 @@ func NewCloudreve(client redis.UniversalClient) *Cloudreve { return &Cloudreve{c
 // cloudreveKey has no prefix of ours, and the root_token_id as it is: so Cloudreve reads and writes it.
 func cloudreveKey(rootTokenID string) string { return "jwt_revoke_" + rootTokenID }
 
-// Revoke is part of issuer.Revocations. What it writes is what Cloudreve honours.
-func (c *Cloudreve) Revoke(ctx context.Context, r issuer.Revocation) error {
-	return revoke(ctx, c.client, cloudreveKey(r.RootTokenID), revokedValue, r)
+// Revoke is part of issuer.Revocations. It writes what Cloudreve honours, and keeps every revocation, whatever the limit.
+func (c *Cloudreve) Revoke(ctx context.Context, r issuer.Revocation) (limited bool, err error) {
+	return false, revoke(ctx, c.client, cloudreveKey(r.RootTokenID), revokedValue, r)
 }
 
 // Revoked is part of issuer.Revocations. Any value under the key counts as revoked: Cloudreve would ignore one that it
 // cannot decode, and let the token work.
-func (c *Cloudreve) Revoked(ctx context.Context, rootTokenID string) (bool, error) {
-	return exists(ctx, c.client, cloudreveKey(rootTokenID))
+func (c *Cloudreve) Revoked(ctx context.Context, r issuer.Renewal) (bool, error) {
+	return exists(ctx, c.client, cloudreveKey(r.RootTokenID))
 }

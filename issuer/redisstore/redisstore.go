@@ -1,18 +1,51 @@
-// Package redisstore keeps the families of package issuer in Redis or Valkey, alone or as a cluster, for servers that run
-// as several processes.
+// Package redisstore keeps the families of package issuer in Redis or Valkey, alone, behind Sentinel or as a cluster, for
+// servers that run as several processes.
 //
 //	client := redis.NewClient(&redis.Options{
 //		Addr: "127.0.0.1:6379", DialTimeout: time.Second, ReadTimeout: time.Second, MaxRetries: 1, ContextTimeoutEnabled: true,
 //	})
 //	i, err := issuer.New(secret, redisstore.New(client))
 //
-// What it keeps lives exactly as long as it means something, so that it never grows past the live families. Identifiers
-// are kept as hashes, but for those that Cloudreve has to find. Each operation is one script on one key, and so atomic, and
-// in a cluster in one slot. Keys begin with "authmw:", Cloudreve's with "jwt_revoke_"; the commands are EVALSHA and EVAL,
-// and in the scripts HSET, HGET, HMGET, EXISTS, PEXPIRE, PTTL, SET and DEL. Redis 4 or later has them all.
+// It needs Redis 5 or later, or Valkey. Each operation is one script on the keys of one owner, a subject at one client: it
+// is atomic, one round trip, and in a cluster in one slot. Keys begin with "authmw:", Cloudreve's with "jwt_revoke_". The
+// commands are EVALSHA and EVAL, and in the scripts TIME, HGET, HSET, HDEL, HLEN, ZADD, ZREM, ZPOPMIN, ZRANGEBYSCORE,
+// ZREMRANGEBYSCORE, EXISTS, PTTL, PEXPIRE, SET and DEL.
 //
-// A server that hangs is an error only once the client gives up: set its timeouts (DialTimeout, ReadTimeout, MaxRetries)
-// to what a user may be made to wait, and ContextTimeoutEnabled for the deadline of a request's context to count.
+// Identifiers are kept as hashes, except those that Cloudreve has to find. A hash hides a root_token_id, which is random.
+// It does not hide a user's ID from someone who tries all that there may be.
+//
+// # Time
+//
+// Redis measures the grace window with its own clock, so that the clocks of the processes need not agree. They should
+// agree to a minute: a refresh token from a clock further ahead is refused as not yet valid.
+//
+// # Failover
+//
+// Redis replicates after it has answered. If the master fails, the replica that takes over may lack the last writes.
+//
+//   - Logins that were refreshed meanwhile go on: a refresh token says of which generation it is, and the replica catches
+//     up with the first use of a newer one. A token older than that still ends the family.
+//   - Logins that began meanwhile are over, and their users log in again.
+//   - Logins that ended meanwhile, by a sign-out or by a second use of a token, are live again. So are, with
+//     NewCloudreveCompatible, tokens that were revoked meanwhile. The access tokens of a login that ended are valid for as
+//     long in any case.
+//
+// To make the window small, have the master refuse writes that no replica is there for: min-replicas-to-write 1 and
+// min-replicas-max-lag 1. The same holds for a restart: with appendonly yes and appendfsync always nothing is lost, with
+// appendfsync everysec a second, and with snapshots alone all since the last one. Redis should evict nothing:
+// maxmemory-policy noeviction. An Issuer answers authmw.ErrUnavailable when a write is refused.
+//
+// # Memory
+//
+// An owner takes two keys, which expire with the last of the owner's logins: some 700 bytes with one login, and 300 more for
+// each further one. Logins beyond the limit of issuer.WithFamilyLimit end. Logins that have expired take memory until the owner has reached the limit
+// or until its keys expire. There is no limit on revocations: each takes some 160 bytes for as long as refresh tokens live.
+// Limit how often one user may log in, and watch used_memory and the number of keys (DBSIZE).
+//
+// # Time-outs
+//
+// A server that hangs is an error only when the client gives up. Set its timeouts (DialTimeout, ReadTimeout, MaxRetries) to
+// how long a user may have to wait, and ContextTimeoutEnabled so that the deadline of a request's context counts.
 package redisstore
 
 import (
@@ -29,7 +62,7 @@ import (
 	"github.com/authmw/authmw/issuer"
 )
 
-// prefix is what the keys of this package begin with, but for Cloudreve's own.
+// prefix begins the keys of this package, except those that Cloudreve reads.
 const prefix = "authmw:"
 
 // Store is an issuer.Store and issuer.Revocations. It is safe for concurrent use.
@@ -37,18 +70,16 @@ type Store struct{ client redis.UniversalClient }
 
 // New returns a Store that works through client, which the caller configures and closes.
 //
-// What Redis forgets, by a restart without persistence or by evicting keys, is gone: then New's families are over, and
-// users log in again, but what NewCloudreveCompatible's Issuer revoked works again. And with either Issuer, whoever was
-// put out gets in again if Redis goes back to how it was before, by a restart from a snapshot or a failover to a replica
-// that lags behind. So let Redis keep everything (appendonly yes, appendfsync always, maxmemory-policy noeviction) or,
-// with New, nothing at all (save "", appendonly no). A *redis.Ring is refused.
+// If Redis forgets everything, by a restart without persistence or by evicting keys, the logins of issuer.New are over and
+// users log in again. Tokens that NewCloudreveCompatible's Issuer revoked work again. The package comment says what happens
+// if Redis goes back to an earlier state.
+//
+// A *redis.Ring is refused: it looks for a key on another server when one is down.
 func New(client redis.UniversalClient) *Store { return &Store{client} }
 
-func familyKey(id string) string { return prefix + "family:" + id }
-
-// run runs a script on one key. Scripts also do what a command could: those always go to the server that is written to,
-// and what was just revoked there may not have reached the others.
-func run(ctx context.Context, client redis.UniversalClient, script *redis.Script, key string, args ...any) *redis.Cmd {
+// run runs a script on keys of one slot. Scripts also do what a command could: those always go to the server that is written
+// to, and what was just revoked there may not have reached the others.
+func run(ctx context.Context, client redis.UniversalClient, script *redis.Script, keys []string, args ...any) *redis.Cmd {
 	var misuse error
 	if client == nil {
 		misuse = errNoClient
@@ -61,7 +92,7 @@ func run(ctx context.Context, client redis.UniversalClient, script *redis.Script
 		cmd.SetErr(misuse)
 		return cmd
 	}
-	return script.Run(ctx, client, []string{key}, args...)
+	return script.Run(ctx, client, keys, args...)
 }
 
 var (
@@ -69,39 +100,110 @@ var (
 	errRing     = errors.New("redisstore: a redis.Ring would look for what is revoked where it is not")
 )
 
-// create begins a family, once more if its answer was lost. ARGV: token, milliseconds to live.
-var create = redis.NewScript(`
-local token = redis.call('HGET', KEYS[1], 'token')
-if token and token ~= ARGV[1] then
-	return redis.error_reply('the family is there already')
+// An owner has two keys. The hash tag in braces has a cluster keep them in one slot.
+//
+//   - families is a hash with a field for each family: its generation, the end of its grace window in microseconds of the
+//     server's clock, the Issuer's time of the last rotation in nanoseconds, and the name of that call. A time or a name
+//     that there is not yet is 0 or empty.
+//   - expiries is a sorted set of the same families in the order in which they end when there are too many. The score is
+//     when the family expires, in milliseconds of the server's clock, and 2^52 more if it was refreshed.
+//
+// Both live as long as the family that expires last.
+func familyKeys(owner string) []string {
+	return []string{prefix + "{" + owner + "}:families", prefix + "{" + owner + "}:expiries"}
+}
+
+// common begins the scripts for families. ARGV[1] is the family, ARGV[2] its time to live in milliseconds. Numbers are
+// float64, exact below 2^53, and written with %.0f, since Lua would write large ones with an exponent. What was nanoseconds
+// stays a string.
+const common = `
+local families, expiries, family, ttl = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local refreshed = 2^52
+
+local function load()
+	local state = redis.call('HGET', families, family)
+	if not state then
+		return nil
+	end
+	local generation, grace, at, call = string.match(state, '^(%d+) (%d+) (%-?%d+) (.*)$')
+	if not call then
+		error('the family has a form that is not known here')
+	end
+	return tonumber(generation), tonumber(grace), at, call
 end
-redis.call('HSET', KEYS[1], 'token', ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 1
+
+local function save(generation, grace, at, call)
+	redis.call('HSET', families, family, string.format('%.0f %.0f %s %s', generation, grace, at, call))
+	local score = math.floor(now / 1000) + ttl
+	if generation > 1 then
+		score = score + refreshed
+	end
+	redis.call('ZADD', expiries, string.format('%.0f', score), family)
+	if redis.call('PTTL', families) < ttl then
+		redis.call('PEXPIRE', families, ttl)
+		redis.call('PEXPIRE', expiries, ttl)
+	end
+end
+`
+
+// create begins a family as issuer.Store says. ARGV[3] is the limit.
+var create = redis.NewScript(common + `
+local generation = load()
+if generation == 1 then
+	return 0
+elseif generation then
+	return redis.error_reply('the family is there already, and was used')
+end
+local ended, limit = 0, tonumber(ARGV[3])
+if redis.call('HLEN', families) >= limit then
+	local expired = math.floor(now / 1000)
+	for _, first in ipairs({0, refreshed}) do
+		local from, to = string.format('%.0f', first), string.format('(%.0f', first + expired)
+		for _, old in ipairs(redis.call('ZRANGEBYSCORE', expiries, from, to)) do
+			redis.call('HDEL', families, old)
+		end
+		redis.call('ZREMRANGEBYSCORE', expiries, from, to)
+	end
+	while redis.call('HLEN', families) >= limit do
+		local first = redis.call('ZPOPMIN', expiries)[1]
+		if not first then
+			break
+		end
+		ended = ended + redis.call('HDEL', families, first)
+	end
+end
+save(1, 0, '0', '')
+return ended
 `)
 
 // Create is part of issuer.Store.
-func (s *Store) Create(ctx context.Context, f issuer.Family) error {
-	return run(ctx, s.client, create, familyKey(f.ID), f.Token, milliseconds(f.Expires.Sub(f.Now))).Err()
+func (s *Store) Create(ctx context.Context, f issuer.Family) (ended int, err error) {
+	return run(ctx, s.client, create, familyKeys(f.Owner), f.ID, milliseconds(f.Expires.Sub(f.Now)), max(f.Limit, 1)).Int()
 }
 
-// rotate decides on the use of a token as issuer.Store says. ARGV: from, to, call, now in nanoseconds, now and the end of
-// the grace window in microseconds, milliseconds to live. Nanoseconds stay strings: Lua's numbers would round them.
-var rotate = redis.NewScript(`
-local family = redis.call('HMGET', KEYS[1], 'token', 'previous', 'call', 'at', 'grace')
-local token, previous, call, at, grace = family[1], family[2], family[3], family[4], family[5]
-if not token then
+// rotate decides on the use of a refresh token as issuer.Store says. ARGV[3] is its generation, ARGV[4] the grace window in
+// microseconds, ARGV[5] the Issuer's time in nanoseconds, ARGV[6] the name of the call.
+var rotate = redis.NewScript(common + `
+local generation, grace, at, call = load()
+if not generation then
 	return {'unknown', ''}
 end
-if token == ARGV[1] then
-	redis.call('HSET', KEYS[1], 'token', ARGV[2], 'previous', ARGV[1], 'call', ARGV[3], 'at', ARGV[4], 'grace', ARGV[6])
-	redis.call('PEXPIRE', KEYS[1], ARGV[7])
+local used = tonumber(ARGV[3])
+if used >= generation then
+	local window = tonumber(ARGV[4])
+	if window > 0 then
+		window = window + now
+	end
+	save(used + 1, window, ARGV[5], ARGV[6])
 	return {'rotated', ''}
 end
-if previous == ARGV[1] and token == ARGV[2] and (tonumber(ARGV[5]) < tonumber(grace) or call == ARGV[3]) then
+if used == generation - 1 and (now < grace or call == ARGV[6]) then
 	return {'repeated', at}
 end
-redis.call('DEL', KEYS[1])
+redis.call('HDEL', families, family)
+redis.call('ZREM', expiries, family)
 return {'reused', ''}
 `)
 
@@ -109,10 +211,10 @@ var outcomes = map[string]issuer.Outcome{
 	"rotated": issuer.Rotated, "repeated": issuer.Repeated, "reused": issuer.Reused, "unknown": issuer.Unknown,
 }
 
-// Rotate is part of issuer.Store.
+// Rotate is part of issuer.Store. Redis measures the grace window.
 func (s *Store) Rotate(ctx context.Context, r issuer.Rotation) (issuer.Outcome, time.Time, error) {
-	answer, err := run(ctx, s.client, rotate, familyKey(r.Family), r.From, r.To, r.Call, r.Now.UnixNano(),
-		r.Now.UnixMicro(), r.GraceUntil.UnixMicro(), milliseconds(r.Expires.Sub(r.Now))).StringSlice()
+	answer, err := run(ctx, s.client, rotate, familyKeys(r.Owner), r.Family, milliseconds(r.Expires.Sub(r.Now)),
+		r.Generation, r.Grace.Microseconds(), r.Now.UnixNano(), r.Call).StringSlice()
 	if err != nil {
 		return 0, time.Time{}, err
 	}
@@ -124,26 +226,29 @@ func (s *Store) Rotate(ctx context.Context, r issuer.Rotation) (issuer.Outcome, 
 	}
 	at, err := strconv.ParseInt(answer[1], 10, 64)
 	if err != nil {
-		return 0, time.Time{}, fmt.Errorf("redisstore: the time of the family's last token: %w", err)
+		return 0, time.Time{}, fmt.Errorf("redisstore: the time of the family's last rotation: %w", err)
 	}
 	return outcomes[answer[0]], time.Unix(0, at), nil
 }
 
-var del = redis.NewScript(`return redis.call('DEL', KEYS[1])`)
+var del = redis.NewScript(`
+redis.call('ZREM', KEYS[2], ARGV[1])
+return redis.call('HDEL', KEYS[1], ARGV[1])
+`)
 
 // Delete is part of issuer.Store.
-func (s *Store) Delete(ctx context.Context, family string) error {
-	return run(ctx, s.client, del, familyKey(family)).Err()
+func (s *Store) Delete(ctx context.Context, owner, family string) error {
+	return run(ctx, s.client, del, familyKeys(owner), family).Err()
 }
 
-// Revoke is part of issuer.Revocations.
-func (s *Store) Revoke(ctx context.Context, r issuer.Revocation) error {
-	return revoke(ctx, s.client, revokedKey(r.RootTokenID), "1", r)
+// Revoke is part of issuer.Revocations. It keeps every revocation, whatever the limit.
+func (s *Store) Revoke(ctx context.Context, r issuer.Revocation) (limited bool, err error) {
+	return false, revoke(ctx, s.client, revokedKey(r.RootTokenID), "1", r)
 }
 
 // Revoked is part of issuer.Revocations.
-func (s *Store) Revoked(ctx context.Context, rootTokenID string) (bool, error) {
-	return exists(ctx, s.client, revokedKey(rootTokenID))
+func (s *Store) Revoked(ctx context.Context, r issuer.Renewal) (bool, error) {
+	return exists(ctx, s.client, revokedKey(r.RootTokenID))
 }
 
 func revokedKey(rootTokenID string) string {
@@ -165,13 +270,13 @@ return 1
 `)
 
 func revoke(ctx context.Context, client redis.UniversalClient, key, value string, r issuer.Revocation) error {
-	return run(ctx, client, keepLonger, key, value, milliseconds(r.Until.Sub(r.Now))).Err()
+	return run(ctx, client, keepLonger, []string{key}, value, milliseconds(r.Until.Sub(r.Now))).Err()
 }
 
 var existing = redis.NewScript(`return redis.call('EXISTS', KEYS[1])`)
 
 func exists(ctx context.Context, client redis.UniversalClient, key string) (bool, error) {
-	n, err := run(ctx, client, existing, key).Int()
+	n, err := run(ctx, client, existing, []string{key}).Int()
 	return n > 0, err
 }
 

@@ -60,9 +60,40 @@ func connect(t *testing.T) *redis.Client {
 }
 
 func TestStore(t *testing.T) {
-	client := connect(t)
-	authmwtest.TestStore(t, func(*testing.T) issuer.Store { return redisstore.New(client) })
+	client := startRedis(t).client(t, nil)
+	testStore(t, client, client)
 }
+
+// testStore tests a Store that works through client. node is the one server behind it, and the test's own.
+func testStore(t *testing.T, client redis.UniversalClient, node *redis.Client) {
+	open := func(t *testing.T) issuer.Store {
+		require.NoError(t, node.FlushAll(t.Context()).Err())
+		return redisstore.New(client)
+	}
+	authmwtest.TestStore(t, open, func(t *testing.T, d time.Duration) {
+		owners, err := node.Keys(t.Context(), "authmw:{*}:families").Result()
+		require.NoError(t, err)
+		for _, key := range owners {
+			keys := []string{key, strings.TrimSuffix(key, "families") + "expiries"}
+			require.NoError(t, advance.Run(t.Context(), node, keys, d.Microseconds(), float64(d)/float64(time.Millisecond)).Err())
+		}
+	})
+}
+
+// advance moves the times of an owner's families back, as if time had passed. ARGV: microseconds, the same in milliseconds.
+var advance = redis.NewScript(`
+for _, id in ipairs(redis.call('HKEYS', KEYS[1])) do
+	local generation, grace, rest = string.match(redis.call('HGET', KEYS[1], id), '^(%d+) (%d+) (.*)$')
+	if grace ~= '0' then
+		grace = string.format('%.0f', grace - ARGV[1])
+	end
+	redis.call('HSET', KEYS[1], id, generation .. ' ' .. grace .. ' ' .. rest)
+end
+for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+	redis.call('ZINCRBY', KEYS[2], -ARGV[2], id)
+end
+return 1
+`)
 
 func TestRevocations(t *testing.T) {
 	client := connect(t)
@@ -83,7 +114,8 @@ func TestCloudreveValue(t *testing.T) {
 	const id, key = "0c9b9247-266d-4c2f-bbcf-1f59ea6b313b", "jwt_revoke_0c9b9247-266d-4c2f-bbcf-1f59ea6b313b"
 	store := redisstore.NewCloudreve(client)
 	now := time.Now()
-	require.NoError(t, store.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: now, Until: now.Add(1209610 * time.Second)}))
+	_, err := store.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: now, Until: now.Add(1209610 * time.Second)})
+	require.NoError(t, err)
 	value, err := client.Get(t.Context(), key).Bytes()
 	require.NoError(t, err)
 	require.Equal(t, cloudreveValue, hex.EncodeToString(value))
@@ -95,7 +127,7 @@ func TestCloudreveValue(t *testing.T) {
 	require.InDelta(t, 1209610, left.Seconds(), 60)
 
 	require.NoError(t, client.Set(t.Context(), key, "1", 0).Err())
-	revoked, err := store.Revoked(t.Context(), id)
+	revoked, err := store.Revoked(t.Context(), issuer.Renewal{RootTokenID: id})
 	require.NoError(t, err)
 	require.True(t, revoked, "what Cloudreve would take for no revocation")
 }
@@ -234,12 +266,7 @@ func TestNothingOutlivesItsTokens(t *testing.T) {
 	}
 	keys, err := client.Keys(t.Context(), "*").Result()
 	require.NoError(t, err)
-	require.Len(t, keys, 6)
-	kinds := map[string]int{}
-	for _, key := range keys {
-		kinds[key[:strings.LastIndexByte(key, ':')]]++
-	}
-	require.Equal(t, map[string]int{"authmw:family": 3, "authmw:revoked": 3}, kinds)
+	require.Len(t, keys, 5, "two of the owner, and three revocations")
 	for _, key := range keys {
 		left, err := client.PTTL(t.Context(), key).Result()
 		require.NoError(t, err)
@@ -260,37 +287,61 @@ func TestTimesToLive(t *testing.T) {
 		require.NoError(t, err)
 		require.InDelta(t, want.Seconds(), left.Seconds(), 60)
 	}
-	require.NoError(t, store.Create(t.Context(), issuer.Family{ID: "f", Token: "a", Now: now, Expires: now.Add(time.Hour)}))
-	around(time.Hour, "authmw:family:f")
-	require.NoError(t, store.Create(t.Context(), issuer.Family{ID: "f", Token: "a", Now: now, Expires: now.Add(time.Hour)}), "the same call once more")
-	require.Error(t, store.Create(t.Context(), issuer.Family{ID: "f", Token: "b", Now: now, Expires: now.Add(time.Hour)}))
-	_, _, err := store.Rotate(t.Context(), issuer.Rotation{Family: "f", From: "a", To: "b", Now: now, GraceUntil: now, Expires: now.Add(3 * time.Hour)})
+	for _, step := range []struct {
+		ttl, want time.Duration
+	}{{time.Hour, time.Hour}, {3 * time.Hour, 3 * time.Hour}, {2 * time.Hour, 3 * time.Hour}} {
+		_, err := store.Create(t.Context(), issuer.Family{Owner: "o", ID: step.ttl.String(), Now: now, Expires: now.Add(step.ttl), Limit: 10})
+		require.NoError(t, err)
+		around(step.want, "authmw:{o}:families")
+		around(step.want, "authmw:{o}:expiries")
+	}
+	_, _, err := store.Rotate(t.Context(), issuer.Rotation{Owner: "o", Family: "1h0m0s", Generation: 1, Now: now, Expires: now.Add(4 * time.Hour)})
 	require.NoError(t, err)
-	around(3*time.Hour, "authmw:family:f")
+	around(4*time.Hour, "authmw:{o}:families")
+	around(4*time.Hour, "authmw:{o}:expiries")
+	require.NoError(t, client.HSet(t.Context(), "authmw:{o}:families", "odd", "not ours").Err())
+	_, _, err = store.Rotate(t.Context(), issuer.Rotation{Owner: "o", Family: "odd", Generation: 1, Now: now, Expires: now.Add(time.Hour)})
+	require.ErrorContains(t, err, "a form that is not known")
+	for n := range 10_000 { // as many as WithFamilyLimit permits
+		_, err := store.Create(t.Context(), issuer.Family{Owner: "many", ID: fmt.Sprint(n), Now: now, Expires: now.Add(time.Hour), Limit: 10_000})
+		require.NoError(t, err)
+	}
+	for _, limit := range []int{10_000, 1} {
+		ended, err := store.Create(t.Context(), issuer.Family{Owner: "many", ID: fmt.Sprint("limit ", limit), Now: now, Expires: now.Add(time.Hour), Limit: limit})
+		require.NoError(t, err)
+		require.Equal(t, 10_001-limit, ended)
+		require.EqualValues(t, limit, client.HLen(t.Context(), "authmw:{many}:families").Val())
+		require.EqualValues(t, limit, client.ZCard(t.Context(), "authmw:{many}:expiries").Val())
+	}
 
 	const id = "0c9b9247-266d-4c2f-bbcf-1f59ea6b313b"
 	cloudreve := redisstore.NewCloudreve(client)
 	longest := time.Duration(0)
+	revoke := func(until time.Time) {
+		t.Helper()
+		limited, err := cloudreve.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: now, Until: until, Limit: 1})
+		require.NoError(t, err)
+		require.False(t, limited)
+	}
 	for _, until := range []time.Duration{time.Hour, 2 * time.Hour, time.Minute} {
-		require.NoError(t, cloudreve.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: now, Until: now.Add(until)}))
+		revoke(now.Add(until))
 		longest = max(longest, until)
 		around(longest, "jwt_revoke_"+id)
 	}
 	require.NoError(t, client.Persist(t.Context(), "jwt_revoke_"+id).Err())
-	require.NoError(t, cloudreve.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: now, Until: now.Add(time.Hour)}))
+	revoke(now.Add(time.Hour))
 	left, err := client.PTTL(t.Context(), "jwt_revoke_"+id).Result()
 	require.NoError(t, err)
 	require.Negative(t, left, "what was for ever stays so")
 	require.NoError(t, client.Set(t.Context(), "jwt_revoke_"+id, "what Cloudreve cannot read", 3*time.Hour).Err())
-	require.NoError(t, cloudreve.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: now, Until: now.Add(time.Hour)}))
+	revoke(now.Add(time.Hour))
 	around(3*time.Hour, "jwt_revoke_"+id)
 	value, err := client.Get(t.Context(), "jwt_revoke_"+id).Bytes()
 	require.NoError(t, err)
 	require.Len(t, value, 42, "now it can")
 
-	far := time.Unix(1<<60, 0)
-	require.NoError(t, cloudreve.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: now, Until: far}))
-	revoked, err := cloudreve.Revoked(t.Context(), id)
+	revoke(time.Unix(1<<60, 0))
+	revoked, err := cloudreve.Revoked(t.Context(), issuer.Renewal{RootTokenID: id})
 	require.NoError(t, err)
 	require.True(t, revoked)
 }
@@ -299,10 +350,11 @@ func TestTimesToLive(t *testing.T) {
 func TestRing(t *testing.T) {
 	ring := redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"a": "127.0.0.1:1"}})
 	t.Cleanup(func() { _ = ring.Close() })
-	require.ErrorContains(t, redisstore.New(ring).Create(t.Context(), issuer.Family{ID: "f"}), "redis.Ring")
-	require.ErrorContains(t, redisstore.New(struct{ *redis.Ring }{ring}).Delete(t.Context(), "f"), "redis.Ring")
-	require.ErrorContains(t, redisstore.New(nil).Delete(t.Context(), "f"), "client is nil")
-	_, err := redisstore.NewCloudreve(ring).Revoked(t.Context(), "id")
+	_, err := redisstore.New(ring).Create(t.Context(), issuer.Family{ID: "f"})
+	require.ErrorContains(t, err, "redis.Ring")
+	require.ErrorContains(t, redisstore.New(struct{ *redis.Ring }{ring}).Delete(t.Context(), "o", "f"), "redis.Ring")
+	require.ErrorContains(t, redisstore.New(nil).Delete(t.Context(), "o", "f"), "client is nil")
+	_, err = redisstore.NewCloudreve(ring).Revoked(t.Context(), issuer.Renewal{RootTokenID: "id"})
 	require.ErrorContains(t, err, "redis.Ring")
 }
 
@@ -567,15 +619,15 @@ func TestCluster(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return client.Set(t.Context(), "probe", 1, time.Second).Err() == nil
 	}, 20*time.Second, 10*time.Millisecond)
-	authmwtest.TestStore(t, func(*testing.T) issuer.Store { return redisstore.New(client) })
+	testStore(t, client, s.client(t, nil))
 	t.Run("revocations", func(t *testing.T) {
 		authmwtest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.New(client) })
 	})
 }
 
-// TestTwoProcesses has 100 goroutines in each of two processes refresh one token at once. The processes are this test's
-// binary, told so by the environment.
-func TestTwoProcesses(t *testing.T) {
+// TestFourProcesses has 50 goroutines in each of four processes refresh one token at once. The clocks of two processes are
+// a minute apart. The processes are this test's binary, told so by the environment.
+func TestFourProcesses(t *testing.T) {
 	if token := os.Getenv("AUTHMW_TEST_REFRESH"); token != "" {
 		refreshAtOnce(t, token)
 		return
@@ -587,11 +639,12 @@ func TestTwoProcesses(t *testing.T) {
 			require.NoError(t, err)
 			first, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
 			require.NoError(t, err)
-			processes := [2]*bufio.Scanner{}
-			gates := [2]io.Closer{}
+			processes := [4]*bufio.Scanner{}
+			gates := [4]io.Closer{}
 			for n := range processes {
-				process := exec.Command(os.Args[0], "-test.run", "^TestTwoProcesses$")
-				process.Env = append(os.Environ(), "AUTHMW_TEST_REFRESH="+first.RefreshToken, "AUTHMW_TEST_GRACE="+grace.String())
+				process := exec.Command(os.Args[0], "-test.run", "^TestFourProcesses$")
+				ahead := []time.Duration{0, 0, 30 * time.Second, -30 * time.Second}[n]
+				process.Env = append(os.Environ(), "AUTHMW_TEST_REFRESH="+first.RefreshToken, "AUTHMW_TEST_GRACE="+grace.String(), "AUTHMW_TEST_AHEAD="+ahead.String())
 				process.Stderr = os.Stderr
 				gates[n], err = process.StdinPipe()
 				require.NoError(t, err)
@@ -631,13 +684,16 @@ func TestTwoProcesses(t *testing.T) {
 	}
 }
 
-// refreshAtOnce is what each of the two processes does.
+// refreshAtOnce is what each of the four processes does.
 func refreshAtOnce(t *testing.T, token string) {
 	grace, err := time.ParseDuration(os.Getenv("AUTHMW_TEST_GRACE"))
 	require.NoError(t, err)
-	i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(connect(t)), issuer.WithGrace(grace), issuer.WithTTL(time.Minute, time.Hour))
+	ahead, err := time.ParseDuration(os.Getenv("AUTHMW_TEST_AHEAD"))
 	require.NoError(t, err)
-	answers := make([]string, 100)
+	i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(connect(t)), issuer.WithGrace(grace), issuer.WithTTL(time.Hour, 2*time.Hour),
+		issuer.WithClock(func() time.Time { return time.Now().Add(ahead) }))
+	require.NoError(t, err)
+	answers := make([]string, 50)
 	var wg sync.WaitGroup
 	gate := make(chan struct{})
 	for n := range answers {
@@ -654,7 +710,7 @@ func refreshAtOnce(t *testing.T, token string) {
 		})
 	}
 	fmt.Println("ready")
-	_, err = io.Copy(io.Discard, os.Stdin) // until the other process is ready too
+	_, err = io.Copy(io.Discard, os.Stdin) // until the other processes are ready too
 	require.NoError(t, err)
 	close(gate)
 	wg.Wait()
