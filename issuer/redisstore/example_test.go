@@ -26,6 +26,22 @@ func ExampleNew() {
 	_ = i
 }
 
+// With a cluster, a client should look for a new master more often than once in a minute, which is go-redis's default.
+func ExampleNew_cluster() {
+	client := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs:                      []string{"127.0.0.1:7000", "127.0.0.1:7001", "127.0.0.1:7002"},
+		ContextTimeoutEnabled:      true,
+		DialTimeout:                time.Second,
+		ReadTimeout:                time.Second,
+		ClusterStateReloadInterval: 2 * time.Second,
+	})
+	i, err := issuer.New(secret, redisstore.New(client))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = i
+}
+
 // Who signs out of Cloudreve cannot refresh here any more, and the other way round.
 func ExampleNewCloudreve() {
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379"}) // the one in Cloudreve's conf.ini

@@ -30,6 +30,10 @@
 //     NewCloudreveCompatible, tokens that were revoked meanwhile. The access tokens of a login that ended are valid for as
 //     long in any case.
 //
+// Until a client of go-redis knows the new master, an Issuer answers authmw.ErrUnavailable for the logins there. A client of a
+// cluster finds it when it loads the cluster's state again: set ClusterStateReloadInterval, which is a minute by default, to
+// a few seconds.
+//
 // To make the window small, have the master refuse writes that no replica is there for: min-replicas-to-write 1 and
 // min-replicas-max-lag 1. The same holds for a restart: with appendonly yes and appendfsync always nothing is lost, with
 // appendfsync everysec a second, and with snapshots alone all since the last one. Redis should evict nothing:

@@ -366,22 +366,38 @@ type server struct {
 }
 
 func startRedis(t *testing.T, args ...string) *server {
+	return startRedisWith(t, append([]string{"--save", "", "--appendonly", "yes", "--appendfsync", "always"}, args...)...)
+}
+
+func startRedisWith(t *testing.T, args ...string) *server {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		if path, err = exec.LookPath("valkey-server"); err != nil {
 			unavailable(t, "neither redis-server nor valkey-server is installed")
 		}
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	s := &server{address: free.Addr().String()}
-	require.NoError(t, free.Close())
+	s := &server{address: freeAddress(t)}
 	_, port, err := net.SplitHostPort(s.address)
 	require.NoError(t, err)
-	s.args = append([]string{path, "--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir(), "--save", "", "--appendonly", "yes", "--appendfsync", "always"}, args...)
+	// A configuration file comes first.
+	options := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--") })
+	s.args = slices.Concat([]string{path}, args[:options], []string{"--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir()}, args[options:])
 	t.Cleanup(func() { s.stop(t) })
 	s.start(t)
 	return s
+}
+
+// freeAddress returns an address for a server. A member of a cluster listens at the port that is higher by 10,000 too.
+func freeAddress(t *testing.T) string {
+	for {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		address := free.Addr().(*net.TCPAddr)
+		require.NoError(t, free.Close())
+		if address.Port <= 65535-10_000 {
+			return address.String()
+		}
+	}
 }
 
 func (s *server) start(t *testing.T) {
