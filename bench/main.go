@@ -3,6 +3,7 @@
 //	go run ./bench                       # the tables
 //	go run ./bench -markdown f -svg g    # and as files, from the numbers of this run alone
 //	go run ./bench -load                 # a load test over real connections instead
+//	go run ./bench -issue                # the tables of issuing and refreshing alone
 //	go run ./bench -flood                # a flood of forged tokens instead, at a plugin without a master key
 //
 // Machines differ and are noisy, so what counts are the ratios within one run: each number is the median of several
@@ -78,6 +79,7 @@ func median(values []float64) float64 {
 func main() {
 	log.SetFlags(0)
 	testing.Init()
+	issuing := flag.Bool("issue", false, "measure issuing and refreshing alone")
 	markdown := flag.String("markdown", "", "write the tables to this file, as Markdown")
 	svg := flag.String("svg", "", "write a chart to this file")
 	rounds := flag.Int("rounds", 7, "rounds for each row")
@@ -105,6 +107,12 @@ func main() {
 		log.Fatal(err)
 	}
 
+	if *issuing {
+		for _, t := range measureIssuing(*rounds) {
+			fmt.Println(t.text())
+		}
+		return
+	}
 	tables := measureAll(*rounds)
 	for _, t := range tables {
 		fmt.Println(t.text())
@@ -189,5 +197,6 @@ func measureAll(rounds int) []table {
 			{name: "a token of the previous secret", run: repeat(verifyWith(rotated, mint(other, nil)))},
 		}),
 	}
+	tables = append(tables, measureIssuing(rounds)...)
 	return append(tables, measureHostile(min(rounds, 3))...)
 }

@@ -19,6 +19,7 @@ package issuer
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -367,7 +368,7 @@ func (i *Issuer) Refresh(ctx context.Context, token string) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
-	if subtle.ConstantTimeCompare(state, t.state) != 1 {
+	if subtle.ConstantTimeCompare([]byte(state), []byte(t.state)) != 1 {
 		return Pair{}, ErrStateChanged
 	}
 	// The pair is made before the store uses the token up, so that a failure does not cost the login.
@@ -421,14 +422,15 @@ func (i *Issuer) lifetimes(g Grant) ttl {
 	return i.ttl
 }
 
-func (i *Issuer) stateOf(ctx context.Context, g Grant) ([]byte, error) {
+// stateOf returns the state_hash for g at the moment, in base64.
+func (i *Issuer) stateOf(ctx context.Context, g Grant) (string, error) {
 	if i.state == nil {
-		return nil, nil
+		return "", nil
 	}
-	g.Scopes = slices.Clone(g.Scopes) // what the function does to them is not to be signed
+	g.Scopes = slices.Clone(g.Scopes) // the function may change them, but not the token
 	state, err := i.state(ctx, g)
 	if err != nil {
-		return nil, unavailable(err)
+		return "", unavailable(err)
 	}
-	return state, nil
+	return string(base64.StdEncoding.AppendEncode(make([]byte, 0, 64), state)), nil
 }

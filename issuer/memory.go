@@ -36,7 +36,12 @@ type family struct {
 	generation int64
 	call       string
 	at         time.Time // of the last rotation
-	graceUntil time.Time // zero if there is none
+	grace      time.Duration
+}
+
+// inGrace reports whether now is within the grace window. Without one, a clock that is behind is not within it either.
+func (f *family) inGrace(now time.Time) bool {
+	return f.grace > 0 && now.Before(f.at.Add(f.grace))
 }
 
 type revocation struct{ at time.Time }
@@ -69,8 +74,8 @@ func (m *MemoryStore) Create(_ context.Context, f Family) (ended int, err error)
 	return ended, m.families.add(f.Owner, f.ID, f.Now, f.Expires, family{generation: 1})
 }
 
-// byUse compares families: first those that were never refreshed, and then by when they were used, for which Expires is a
-// measure.
+// byUse compares families by the order in which they end: those that were never refreshed first, and among each kind those
+// that expire first.
 func byUse(a, b *entry[family]) int {
 	if a.value.generation == 1 != (b.value.generation == 1) {
 		if a.value.generation == 1 {
@@ -92,13 +97,10 @@ func (m *MemoryStore) Rotate(_ context.Context, r Rotation) (Outcome, time.Time,
 	f := &found.value
 	switch {
 	case r.Generation >= f.generation:
-		*f = family{generation: r.Generation + 1, call: r.Call, at: r.Now}
-		if r.Grace > 0 { // or a call by a clock that is behind would be within it
-			f.graceUntil = r.Now.Add(r.Grace)
-		}
+		*f = family{generation: r.Generation + 1, call: r.Call, at: r.Now, grace: r.Grace}
 		found.expires = r.Expires
 		return Rotated, r.Now, nil
-	case r.Generation == f.generation-1 && (r.Now.Before(f.graceUntil) || r.Call == f.call):
+	case r.Generation == f.generation-1 && (f.inGrace(r.Now) || r.Call == f.call):
 		return Repeated, f.at, nil
 	default:
 		m.families.remove(found)
@@ -173,8 +175,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// table holds entries by their ID, and knows those of each owner. It drops what has expired whenever it has grown to twice
-// what was live the last time, which costs each add a constant, and when it is full, but then no more than once in a second.
+// table holds entries by their ID, and those of each owner. It drops expired entries when it has doubled since it did so the
+// last time, which costs each add a constant. It also does so when it is full, at most once in a second.
 type table[T any] struct {
 	entries map[string]*entry[T]
 	owners  map[string][]*entry[T]
@@ -205,8 +207,9 @@ func (t *table[T]) add(owner, id string, now, expires time.Time, value T) error 
 	if len(t.entries) >= MaxFamilies {
 		return ErrStoreFull
 	}
-	t.entries[id] = &entry[T]{owner: owner, id: id, position: len(t.owners[owner]), expires: expires, value: value}
-	t.owners[owner] = append(t.owners[owner], t.entries[id])
+	of := t.owners[owner]
+	e := &entry[T]{owner: owner, id: id, position: len(of), expires: expires, value: value}
+	t.entries[id], t.owners[owner] = e, append(of, e)
 	return nil
 }
 

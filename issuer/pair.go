@@ -40,7 +40,7 @@ func (p Pair) LogValue() slog.Value { return slog.StringValue(p.String()) }
 // refreshToken is what a refresh token says.
 type refreshToken struct {
 	grant      Grant
-	state      []byte
+	state      string    // state_hash, in base64
 	root       string    // root_token_id, the name of the family
 	generation int64     // which of the family's tokens it is, from 1 on; 0 if they work more than once
 	issued     time.Time // nbf, zero if absent
@@ -49,13 +49,17 @@ type refreshToken struct {
 
 // owner returns the hash of the user and the client, as stores know them.
 func (t refreshToken) owner() string {
-	return hashed(t.grant.Subject + "\n" + t.grant.ClientID) // a subject has no control characters
+	return hashed(t.grant.Subject, "\n", t.grant.ClientID) // a subject has no control characters
 }
 
 // hashed returns an identifier as stores keep it: nobody who reads a store learns a root_token_id from it.
-func hashed(id string) string {
-	sum := sha256.Sum256([]byte(id))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+func hashed(parts ...string) string {
+	id := make([]byte, 0, 256)
+	for _, part := range parts {
+		id = append(id, part...)
+	}
+	sum := sha256.Sum256(id)
+	return string(base64.RawURLEncoding.AppendEncode(make([]byte, 0, 43), sum[:]))
 }
 
 // next returns the token that follows t.
@@ -76,7 +80,7 @@ func (i *Issuer) pair(t refreshToken, now time.Time) (Pair, error) {
 	}
 	p.AccessToken = i.signer.Sign(&claims)
 	claims.TokenType, claims.ExpiresAt = refreshType, p.RefreshExpires
-	claims.Refresh = &compact.Refresh{ID: t.id(), StateHash: base64.StdEncoding.EncodeToString(t.state), RootTokenID: t.root}
+	claims.Refresh = &compact.Refresh{ID: t.id(), StateHash: t.state, RootTokenID: t.root}
 	p.RefreshToken = i.signer.Sign(&claims)
 	if len(p.RefreshToken) > maxTokenSize { // it has all that the access token has
 		return Pair{}, errGrantSize
@@ -94,7 +98,6 @@ const maxTokenSize = 8 << 10
 var (
 	errGrantSize = errors.New("the grant makes a token of more than 8 KiB")
 	errFamily    = errors.New("root_token_id is not a UUID")
-	errState     = errors.New("state_hash is not base64")
 )
 
 // parse returns what a refresh token says, if it was signed here, is valid now and of the right type.
@@ -109,10 +112,6 @@ func (i *Issuer) parse(token string) (t refreshToken, err error) {
 	if err := i.verifier.Verify(token, compact.Expect{TokenType: refreshType, Now: i.now, Early: earlyRefresh}, &claims); err != nil {
 		return t, refused(err)
 	}
-	state, err := base64.StdEncoding.DecodeString(claims.Refresh.StateHash)
-	if err != nil {
-		return t, refused(errState)
-	}
 	root, ok := uuid.Canonical(claims.Refresh.RootTokenID)
 	if !ok {
 		return t, refused(errFamily)
@@ -123,6 +122,6 @@ func (i *Issuer) parse(token string) (t refreshToken, err error) {
 	}
 	return refreshToken{
 		grant: Grant{Subject: claims.Subject, ClientID: claims.ClientID, Scopes: claims.Scopes},
-		state: state, root: root, generation: generation, issued: claims.NotBefore, expires: claims.ExpiresAt,
+		state: claims.Refresh.StateHash, root: root, generation: generation, issued: claims.NotBefore, expires: claims.ExpiresAt,
 	}, nil
 }

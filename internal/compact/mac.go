@@ -69,10 +69,10 @@ func (k *key) mac(s *scratch, inner []byte, rest string) []byte {
 	return k.finish(s)
 }
 
-// macBytes is mac of a whole message.
-func (k *key) macBytes(s *scratch, message []byte) []byte {
-	resume(s.digest, k.inner)
-	s.digest.Write(message)
+// macBytes is mac of bytes.
+func (k *key) macBytes(s *scratch, inner, rest []byte) []byte {
+	resume(s.digest, inner)
+	s.digest.Write(rest)
 	return k.finish(s)
 }
 

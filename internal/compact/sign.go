@@ -1,10 +1,11 @@
 package compact
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -40,7 +41,11 @@ func (s *Signer) Sign(claims *Claims) string {
 	w.token = append(w.token[:0], issuedHeader...)
 	w.token = append(w.token, '.')
 	w.token = base64.RawURLEncoding.AppendEncode(w.token, w.payload)
-	mac := s.key.macBytes(&w.scratch, w.token)
+	inner, rest := s.key.inner, w.token
+	if bytes.HasPrefix(rest, []byte(issuedStart[:sha256.BlockSize])) {
+		inner, rest = s.key.issued, rest[sha256.BlockSize:]
+	}
+	mac := s.key.macBytes(&w.scratch, inner, rest)
 	w.token = append(w.token, '.')
 	w.token = base64.RawURLEncoding.AppendEncode(w.token, mac)
 	return string(w.token)
@@ -89,19 +94,16 @@ func appendDate(b []byte, name string, value time.Time) []byte {
 
 // appendText appends text as encoding/json does, which also escapes what HTML would read as markup.
 func appendText(b []byte, text string) []byte {
-	if !strings.ContainsFunc(text, escaped) {
-		b = append(b, '"')
-		b = append(b, text...)
-		return append(b, '"')
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			encoded, err := json.Marshal(text)
+			if err != nil {
+				panic(err) // it never happens for a string
+			}
+			return append(b, encoded...)
+		}
 	}
-	encoded, err := json.Marshal(text)
-	if err != nil {
-		panic(err) // it never happens for a string
-	}
-	return append(b, encoded...)
-}
-
-// escaped reports whether encoding/json may write c in any other way than as it is.
-func escaped(c rune) bool {
-	return c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&'
+	b = append(b, '"')
+	b = append(b, text...)
+	return append(b, '"')
 }

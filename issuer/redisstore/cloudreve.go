@@ -25,7 +25,7 @@ func NewCloudreve(client redis.UniversalClient) *Cloudreve { return &Cloudreve{c
 // cloudreveKey has no prefix of ours, and the root_token_id as it is: so Cloudreve reads and writes it.
 func cloudreveKey(rootTokenID string) string { return "jwt_revoke_" + rootTokenID }
 
-// Revoke is part of issuer.Revocations. It writes what Cloudreve honours, and keeps every revocation, whatever the limit.
+// Revoke is part of issuer.Revocations. It writes the value that Cloudreve reads. It ignores the limit and keeps every revocation.
 func (c *Cloudreve) Revoke(ctx context.Context, r issuer.Revocation) (limited bool, err error) {
 	return false, revoke(ctx, c.client, cloudreveKey(r.RootTokenID), revokedValue, r)
 }

@@ -23,8 +23,8 @@
 //
 // Redis replicates after it has answered. If the master fails, the replica that takes over may lack the last writes.
 //
-//   - Logins that were refreshed meanwhile go on: a refresh token says of which generation it is, and the replica catches
-//     up with the first use of a newer one. A token older than that still ends the family.
+//   - Logins that were refreshed meanwhile go on. A refresh token carries its generation, and the replica catches up with the
+//     first use of a newer one. An older token still ends the family.
 //   - Logins that began meanwhile are over, and their users log in again.
 //   - Logins that ended meanwhile, by a sign-out or by a second use of a token, are live again. So are, with
 //     NewCloudreveCompatible, tokens that were revoked meanwhile. The access tokens of a login that ended are valid for as
@@ -43,7 +43,7 @@
 //
 // An owner takes two keys, which expire with the last of the owner's logins: some 700 bytes with one login, and 300 more for
 // each further one. Logins beyond the limit of issuer.WithFamilyLimit end. Logins that have expired take memory until the owner has reached the limit
-// or until its keys expire. There is no limit on revocations: each takes some 160 bytes for as long as refresh tokens live.
+// or until its keys expire. Revocations have no limit. Each takes some 160 bytes for as long as refresh tokens live.
 // Limit how often one user may log in, and watch used_memory and the number of keys (DBSIZE).
 //
 // # Time-outs
@@ -245,7 +245,7 @@ func (s *Store) Delete(ctx context.Context, owner, family string) error {
 	return run(ctx, s.client, del, familyKeys(owner), family).Err()
 }
 
-// Revoke is part of issuer.Revocations. It keeps every revocation, whatever the limit.
+// Revoke is part of issuer.Revocations. It ignores the limit and keeps every revocation.
 func (s *Store) Revoke(ctx context.Context, r issuer.Revocation) (limited bool, err error) {
 	return false, revoke(ctx, s.client, revokedKey(r.RootTokenID), "1", r)
 }
