@@ -15,13 +15,16 @@ var (
 	errScopes   = errors.New("scopes without a client ID do not bind a token at Cloudreve")
 )
 
-// check refuses tokens of a rotating issuer, and a grant whose tokens would be bound here and permit everything at a
-// Cloudreve with the same secret.
-func (c *compatible) check(t refreshToken) error {
-	switch {
-	case t.generation != 0:
+func (c *compatible) kind(t refreshToken) error {
+	if t.generation != 0 {
 		return errRotating
-	case t.grant.Scopes != nil && t.grant.ClientID == "":
+	}
+	return nil
+}
+
+// check refuses a grant whose tokens would be bound here and permit everything at a Cloudreve with the same secret.
+func (c *compatible) check(g Grant) error {
+	if g.Scopes != nil && g.ClientID == "" {
 		return errScopes
 	}
 	return nil
@@ -33,15 +36,12 @@ func (c *compatible) begin(context.Context, refreshToken, int, time.Time, time.T
 	return 0, nil
 }
 
-func (c *compatible) renew(ctx context.Context, t refreshToken, now time.Time, _ Pair) (time.Time, error) {
-	switch revoked, err := c.revocations.Revoked(ctx, Renewal{Owner: t.owner(), RootTokenID: t.root, Issued: t.issued}); {
-	case err != nil:
-		return time.Time{}, err
-	case revoked:
-		return time.Time{}, ErrRevoked
-	default:
-		return now, nil
+func (c *compatible) renew(ctx context.Context, t refreshToken, now time.Time, _ Pair) (Outcome, time.Time, error) {
+	revoked, err := c.revocations.Revoked(ctx, Renewal{Owner: t.owner(), RootTokenID: t.root, Issued: t.issued})
+	if revoked {
+		return Unknown, time.Time{}, err
 	}
+	return Rotated, now, err
 }
 
 // revocationMargin is for how long a revocation is kept beyond the tokens that it is for: Cloudreve's ten seconds, and by

@@ -31,11 +31,8 @@ var ErrFamilyLimit = errors.New("issuer: a user has as many logins as the limit"
 
 var errNotBuilt = errors.New("the issuer was not made by New")
 
-// unavailable returns an error of a store or of the application, unless it says that the token is not accepted.
+// unavailable returns an error of a store or of the application.
 func unavailable(err error) error {
-	if errors.Is(err, ErrInvalidGrant) {
-		return err
-	}
 	return fmt.Errorf("issuer: %w: %w", authmw.ErrUnavailable, err)
 }
 

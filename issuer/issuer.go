@@ -94,12 +94,14 @@ type ttl struct{ access, refresh time.Duration }
 type families interface {
 	// first returns the generation of a new family's first refresh token.
 	first() int64
-	// check returns an error if t is not of this kind or must not be issued.
-	check(t refreshToken) error
+	// kind returns an error if t is a refresh token of the other way.
+	kind(t refreshToken) error
+	// check returns an error if no tokens may be issued for g.
+	check(g Grant) error
 	begin(ctx context.Context, t refreshToken, limit int, now, expires time.Time) (ended int, err error)
-	// renew decides on the use of a refresh token. next is the pair that follows it as of now. It returns as of when the
-	// pair is to be: earlier if the token was used before.
-	renew(ctx context.Context, t refreshToken, now time.Time, next Pair) (at time.Time, err error)
+	// renew decides on the use of a refresh token. next is the pair that follows it as of now. at is when the token was used
+	// first, if it is Repeated.
+	renew(ctx context.Context, t refreshToken, now time.Time, next Pair) (outcome Outcome, at time.Time, err error)
 	end(ctx context.Context, t refreshToken, limit int, now, expires time.Time) (limited bool, err error)
 }
 
@@ -219,7 +221,7 @@ type Event struct {
 }
 
 // WithObserver sets a function that is told of events. It must be safe for concurrent use. The call that caused the event
-// waits for it, and passes its context.
+// waits for it, and passes its context. If it panics, so does the call, after it has done its work.
 func WithObserver(observe func(ctx context.Context, event Event)) Option {
 	return func(c *config) {
 		if observe == nil {
@@ -261,8 +263,8 @@ func New(secret []byte, store Store, options ...Option) (*Issuer, error) {
 // NewCloudreveCompatible returns an Issuer that does as Cloudreve does, to the byte: refresh tokens work as often as one
 // likes until they expire, and Revoke ends all that stem from the same login. It also accepts those that Cloudreve itself
 // issued with the same secret, provided that WithStateHash computes what Cloudreve does, and none that New's Issuer did.
-// Let the lifetimes be no shorter than those of whoever else issues tokens with the secret: a family is revoked for as
-// long as a refresh token issued here lives, and as the one that Revoke was given does.
+// The lifetimes should not be shorter than those of another issuer with the secret, or than they were before: a family is
+// revoked for as long as a refresh token issued here lives, and as long as the one that Revoke was given.
 //
 // It does not issue a token with scopes and no client_id, which Cloudreve would take for a user's own login, and Refresh
 // refuses such a refresh token with ErrInvalidGrant. No Cloudreve has issued one: 4.12.0 to 4.16.0 left out client_id in
@@ -327,7 +329,7 @@ func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
 		return Pair{}, err
 	}
 	t := refreshToken{grant: grant, root: i.newID(), generation: i.families.first()}
-	if err := i.families.check(t); err != nil {
+	if err := i.families.check(grant); err != nil {
 		return Pair{}, fmt.Errorf("issuer: %w", err)
 	}
 	state, err := i.stateOf(ctx, grant)
@@ -335,8 +337,11 @@ func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
 		return Pair{}, err
 	}
 	t.state = state
-	now := i.now()
+	now := i.time()
 	pair, err := i.pair(t, now)
+	if err == nil && len(pair.RefreshToken) > maxTokenSize-generationRoom {
+		err = errGrantSize
+	}
 	if err != nil {
 		return Pair{}, fmt.Errorf("issuer: %w", err)
 	}
@@ -361,7 +366,7 @@ func (i *Issuer) Refresh(ctx context.Context, token string) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
-	if err := i.families.check(t); err != nil {
+	if err := i.families.check(t.grant); err != nil {
 		return Pair{}, refused(err)
 	}
 	state, err := i.stateOf(ctx, t.grant)
@@ -372,22 +377,31 @@ func (i *Issuer) Refresh(ctx context.Context, token string) (Pair, error) {
 		return Pair{}, ErrStateChanged
 	}
 	// The pair is made before the store uses the token up, so that a failure does not cost the login.
-	now := i.now()
+	now := i.time()
 	pair, err := i.pair(t.next(), now)
 	if err != nil {
 		return Pair{}, refused(err)
 	}
-	at, err := i.families.renew(ctx, t, now, pair)
-	switch {
-	case errors.Is(err, ErrReused):
-		i.observe(ctx, Event{Grant: t.grant, Err: ErrReused, Ended: 1})
-		return Pair{}, err
-	case err != nil:
+	outcome, at, err := i.families.renew(ctx, t, now, pair)
+	if err != nil {
 		return Pair{}, unavailable(err)
-	case at.Equal(now):
+	}
+	switch outcome {
+	case Rotated:
 		return pair, nil
+	case Repeated:
+		first, err := i.pair(t.next(), at)
+		if err == nil && first.AccessExpires.Truncate(time.Second).After(now) {
+			return first, nil
+		}
+		return pair, nil // the first was issued for longer, by an Issuer with other lifetimes
+	case Reused:
+		i.observe(ctx, Event{Grant: t.grant, Err: ErrReused, Ended: 1})
+		return Pair{}, ErrReused
+	case Unknown:
+		return Pair{}, ErrRevoked
 	default:
-		return i.pair(t.next(), at)
+		return Pair{}, unavailable(fmt.Errorf("the store returned %v", outcome))
 	}
 }
 
@@ -400,7 +414,7 @@ func (i *Issuer) Revoke(ctx context.Context, token string) error {
 	if err != nil {
 		return err
 	}
-	now := i.now()
+	now := i.time()
 	expires := now.Add(i.lifetimes(t.grant).refresh)
 	if t.expires.After(expires) { // issued by another who gives more time, or before the lifetime was cut
 		expires = t.expires
@@ -414,6 +428,9 @@ func (i *Issuer) Revoke(ctx context.Context, token string) error {
 	}
 	return nil
 }
+
+// time returns the time by the clock on the wall, as tokens have it: the monotonic clock stands still while a machine sleeps.
+func (i *Issuer) time() time.Time { return i.now().Round(0) }
 
 func (i *Issuer) lifetimes(g Grant) ttl {
 	if t, ok := i.clients[g.ClientID]; ok {
@@ -429,7 +446,9 @@ func (i *Issuer) stateOf(ctx context.Context, g Grant) (string, error) {
 	}
 	g.Scopes = slices.Clone(g.Scopes) // the function may change them, but not the token
 	state, err := i.state(ctx, g)
-	if err != nil {
+	if errors.Is(err, ErrInvalidGrant) {
+		return "", err
+	} else if err != nil {
 		return "", unavailable(err)
 	}
 	return string(base64.StdEncoding.AppendEncode(make([]byte, 0, 64), state)), nil

@@ -537,6 +537,87 @@ func TestRefreshThatCannotAnswer(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestRepeatWithOtherLifetimes has an answer that was lost, and a second Issuer whose tokens live for less than the time since.
+func TestRepeatWithOtherLifetimes(t *testing.T) {
+	store, clock := issuer.NewMemoryStore(), authmwtest.NewClock(noon)
+	long, err := issuer.New([]byte(authmwtest.Secret), store, issuer.WithClock(clock.Now))
+	require.NoError(t, err)
+	short, err := issuer.New([]byte(authmwtest.Secret), store, issuer.WithClock(clock.Now), issuer.WithTTL(5*time.Second, 10*time.Second))
+	require.NoError(t, err)
+	pair, err := long.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	require.NoError(t, err)
+	_, err = long.Refresh(t.Context(), pair.RefreshToken)
+	require.NoError(t, err)
+	clock.Advance(20 * time.Second)
+	again, err := short.Refresh(t.Context(), pair.RefreshToken)
+	require.NoError(t, err)
+	require.Equal(t, clock.Now().Add(5*time.Second), again.AccessExpires)
+	_, err = short.Refresh(t.Context(), again.RefreshToken)
+	require.NoError(t, err)
+}
+
+// TestLargestGrant refreshes it until its generation has another digit.
+func TestLargestGrant(t *testing.T) {
+	i, clock := rotating(t)
+	size := 5000
+	var pair issuer.Pair
+	for {
+		next, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: strings.Repeat("x", size)})
+		if err != nil {
+			require.ErrorContains(t, err, "8 KiB")
+			require.NotErrorIs(t, err, authmw.ErrUnavailable)
+			require.NotErrorIs(t, err, issuer.ErrInvalidGrant)
+			break
+		}
+		pair = next
+		size++
+	}
+	require.Greater(t, len(pair.RefreshToken), 8100)
+	for range 101 {
+		clock.Advance(time.Hour)
+		var err error
+		pair, err = i.Refresh(t.Context(), pair.RefreshToken)
+		require.NoError(t, err)
+	}
+}
+
+// TestRevokeOfTheOtherKind shows that an Issuer does not say of a login that it ended it when another has to.
+func TestRevokeOfTheOtherKind(t *testing.T) {
+	rotating, err := issuer.New([]byte(authmwtest.Secret), issuer.NewMemoryStore())
+	require.NoError(t, err)
+	compatible, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), issuer.NewMemoryStore())
+	require.NoError(t, err)
+	for _, pair := range [][2]*issuer.Issuer{{rotating, compatible}, {compatible, rotating}} {
+		p, err := pair[0].Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+		require.NoError(t, err)
+		require.ErrorIs(t, pair[1].Revoke(t.Context(), p.RefreshToken), authmw.ErrInvalidClaims)
+		_, err = pair[0].Refresh(t.Context(), p.RefreshToken)
+		require.NoError(t, err)
+	}
+}
+
+// misleadingStore fails with errors that are not a store's.
+type misleadingStore struct {
+	issuer.Store
+	err error
+}
+
+func (s misleadingStore) Rotate(context.Context, issuer.Rotation) (issuer.Outcome, time.Time, error) {
+	return issuer.Reused, time.Time{}, s.err
+}
+
+func TestErrorsOfStoresAreUnavailable(t *testing.T) {
+	for _, failure := range []error{errors.New("down"), issuer.ErrReused, fmt.Errorf("down: %w", issuer.ErrInvalidGrant)} {
+		i, err := issuer.New([]byte(authmwtest.Secret), misleadingStore{issuer.NewMemoryStore(), failure},
+			issuer.WithObserver(func(context.Context, issuer.Event) { t.Error("nothing ended") }))
+		require.NoError(t, err)
+		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+		require.NoError(t, err)
+		_, err = i.Refresh(t.Context(), pair.RefreshToken)
+		require.ErrorIs(t, err, authmw.ErrUnavailable)
+	}
+}
+
 // TestNoGraceAtAll has a second use by a process whose clock is behind the first one's.
 func TestNoGraceAtAll(t *testing.T) {
 	i, clock := rotating(t, issuer.WithGrace(0))

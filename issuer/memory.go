@@ -12,19 +12,22 @@ import (
 // MaxFamilies is how many families a MemoryStore holds, and how many revocations. A full one takes some 500 MB for each.
 const MaxFamilies = 1_000_000
 
-// ErrStoreFull: a MemoryStore holds MaxFamilies, and a second ago none had expired. No live family is dropped for a new
-// one of another owner.
-var ErrStoreFull = fmt.Errorf("issuer: %d families are live, the most that a MemoryStore holds", MaxFamilies)
+// ErrStoreFull: a MemoryStore holds MaxFamilies. No live family is dropped for a new one of another owner.
+var ErrStoreFull = fmt.Errorf("issuer: a MemoryStore holds no more than %d families", MaxFamilies)
 
 // MemoryStore is a Store and Revocations in this process's memory, for a server that runs as one process. When it ends,
 // New's families end with it, and users log in again. Of NewCloudreveCompatible's, revoked tokens work again.
 //
-// It takes the times that it is given for the time. Expired entries are dropped as new ones come: it holds at most twice as
-// many as were live when it last looked, and at most MaxFamilies. No owner has more than the limit of WithFamilyLimit.
+// It takes the times that it is given for the time. Expired entries are dropped as new ones come, and it holds at most
+// MaxFamilies. No owner has more than the limit of WithFamilyLimit.
 //
 // For an owner with more revocations than that limit, it forgets the oldest. From then on it reports all of the owner's
-// refresh tokens as revoked that were issued before that one was revoked. A login that is refreshed from time to time is
-// not affected.
+// refresh tokens as revoked that were issued before that one was revoked, or within the minute after. So it ends logins of
+// the owner that were not refreshed since, and never one of another owner. It does the same with the revocation at hand if
+// it is full.
+//
+// A Cloudreve with the same secret does not know what is revoked here, and renews the tokens: see package redisstore for
+// Revocations that both share.
 type MemoryStore struct {
 	mu       sync.Mutex
 	families table[family]
@@ -39,9 +42,9 @@ type family struct {
 	grace      time.Duration
 }
 
-// inGrace reports whether now is within the grace window. Without one, a clock that is behind is not within it either.
+// inGrace reports whether now is within the grace window. It has a beginning too: a clock may be set back.
 func (f *family) inGrace(now time.Time) bool {
-	return f.grace > 0 && now.Before(f.at.Add(f.grace))
+	return now.Sub(f.at).Abs() < f.grace
 }
 
 type revocation struct{ at time.Time }
@@ -131,29 +134,33 @@ func (m *MemoryStore) Revoke(_ context.Context, r Revocation) (limited bool, err
 	if limit := max(r.Limit, 1); len(m.revoked.owners[r.Owner]) >= limit {
 		m.revoked.expire(r.Owner, r.Now)
 		for len(m.revoked.owners[r.Owner]) >= limit {
-			if err := m.cutOff(r.Owner, r.Now); err != nil {
+			oldest := slices.MinFunc(m.revoked.owners[r.Owner], func(a, b *entry[revocation]) int { return a.value.at.Compare(b.value.at) })
+			if err := m.cutOff(r.Owner, r.Now, oldest.value.at, oldest.expires); err != nil {
 				return false, err
 			}
+			m.revoked.remove(oldest)
 			limited = true
 		}
 	}
-	return limited, m.revoked.add(r.Owner, id, r.Now, r.Until, revocation{r.Now})
+	err = m.revoked.add(r.Owner, id, r.Now, r.Until, revocation{r.Now})
+	if errors.Is(err, ErrStoreFull) {
+		return true, m.cutOff(r.Owner, r.Now, r.Now, r.Until)
+	}
+	return limited, err
 }
 
-// cutOff forgets the oldest revocation of an owner, and has the owner's cutoff stand for it.
-func (m *MemoryStore) cutOff(owner string, now time.Time) error {
-	oldest := slices.MinFunc(m.revoked.owners[owner], func(a, b *entry[revocation]) int { return a.value.at.Compare(b.value.at) })
+// cutOff has an owner's cutoff stand for a revocation at a given time.
+func (m *MemoryStore) cutOff(owner string, now, at, until time.Time) error {
 	found := m.cutoffs.entries[owner]
 	if found == nil {
-		if err := m.cutoffs.add(owner, owner, now, oldest.expires, cutoff{}); err != nil {
+		if err := m.cutoffs.add(owner, owner, now, until, cutoff{}); err != nil {
 			return err
 		}
 		found = m.cutoffs.entries[owner]
 	}
-	// No token of the family was issued later, by any clock: see Renewal.
-	found.value.issued = later(found.value.issued, oldest.value.at.Add(earlyRefresh))
-	found.expires = later(found.expires, oldest.expires)
-	m.revoked.remove(oldest)
+	// No token of the family was issued later, by a clock that is a minute ahead at most.
+	found.value.issued = later(found.value.issued, at.Add(earlyRefresh))
+	found.expires = later(found.expires, until)
 	return nil
 }
 
@@ -173,64 +180,4 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// table holds entries by their ID, and those of each owner. It drops expired entries when it has doubled since it did so the
-// last time, which costs each add a constant. It also does so when it is full, at most once in a second.
-type table[T any] struct {
-	entries map[string]*entry[T]
-	owners  map[string][]*entry[T]
-	sweepAt int
-	sweptAt time.Time
-}
-
-type entry[T any] struct {
-	owner, id string
-	position  int // among its owner's
-	expires   time.Time
-	value     T
-}
-
-const firstSweep = 1024
-
-func (t *table[T]) add(owner, id string, now, expires time.Time, value T) error {
-	if t.entries == nil {
-		t.entries, t.owners, t.sweepAt = map[string]*entry[T]{}, map[string][]*entry[T]{}, firstSweep
-	}
-	if full := len(t.entries) >= MaxFamilies; len(t.entries) >= t.sweepAt && !(full && now.Sub(t.sweptAt).Abs() < time.Second) {
-		t.sweptAt = now
-		for owner := range t.owners {
-			t.expire(owner, now)
-		}
-		t.sweepAt = min(max(2*len(t.entries), firstSweep), MaxFamilies)
-	}
-	if len(t.entries) >= MaxFamilies {
-		return ErrStoreFull
-	}
-	of := t.owners[owner]
-	e := &entry[T]{owner: owner, id: id, position: len(of), expires: expires, value: value}
-	t.entries[id], t.owners[owner] = e, append(of, e)
-	return nil
-}
-
-// expire removes the entries of an owner that have expired.
-func (t *table[T]) expire(owner string, now time.Time) {
-	for _, e := range slices.Backward(t.owners[owner]) { // remove puts the last one in the place of the removed
-		if now.After(e.expires) {
-			t.remove(e)
-		}
-	}
-}
-
-func (t *table[T]) remove(e *entry[T]) {
-	delete(t.entries, e.id)
-	of := t.owners[e.owner]
-	last := of[len(of)-1]
-	of[e.position], last.position = last, e.position
-	of[len(of)-1] = nil
-	if of = of[:len(of)-1]; len(of) == 0 {
-		delete(t.owners, e.owner)
-	} else {
-		t.owners[e.owner] = of
-	}
 }

@@ -19,6 +19,9 @@ const refreshType = "refresh"
 
 // Pair is an access token and the refresh token for its successor. Its JSON is the token object of Cloudreve's API. A
 // token expires at the whole second of its exp, which is its time here without the fraction.
+//
+// Package fmt and slog print when the tokens expire and not the tokens. They do print the tokens of a Pair in an unexported
+// field of another struct, and of one that slog's JSONHandler finds inside another value.
 type Pair struct {
 	AccessToken    string    `json:"access_token"`
 	RefreshToken   string    `json:"refresh_token"`
@@ -31,7 +34,7 @@ func (p Pair) String() string {
 	return fmt.Sprintf("issuer.Pair(access until %s, refresh until %s)", p.AccessExpires.Format(time.RFC3339), p.RefreshExpires.Format(time.RFC3339))
 }
 
-// Format writes what String returns, whatever the verb.
+// Format writes what String returns, for any verb except %p, which package fmt does not pass on.
 func (p Pair) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, p.String()) }
 
 // LogValue returns what String does: as JSON, a Pair is its tokens.
@@ -92,15 +95,19 @@ func (i *Issuer) pair(t refreshToken, now time.Time) (Pair, error) {
 // second of issue, so without it a clock that is a millisecond behind would have a user log in again.
 const earlyRefresh = time.Minute
 
-// maxTokenSize is what package authmw accepts of access tokens by default.
-const maxTokenSize = 8 << 10
+const (
+	// maxTokenSize is the size that package authmw accepts of access tokens by default.
+	maxTokenSize = 8 << 10
+	// generationRoom is by how much a refresh token may grow until it is of the highest generation.
+	generationRoom = 24
+)
 
 var (
-	errGrantSize = errors.New("the grant makes a token of more than 8 KiB")
+	errGrantSize = errors.New("the grant, with its state, makes a token of more than 8 KiB")
 	errFamily    = errors.New("root_token_id is not a UUID")
 )
 
-// parse returns what a refresh token says, if it was signed here, is valid now and of the right type.
+// parse returns the claims of a refresh token that was signed here, is valid now, of the right type and of the right kind.
 func (i *Issuer) parse(token string) (t refreshToken, err error) {
 	if i == nil || i.families == nil {
 		return t, unavailable(errNotBuilt)
@@ -120,8 +127,12 @@ func (i *Issuer) parse(token string) (t refreshToken, err error) {
 	if err != nil {
 		return t, refused(err)
 	}
-	return refreshToken{
+	t = refreshToken{
 		grant: Grant{Subject: claims.Subject, ClientID: claims.ClientID, Scopes: claims.Scopes},
 		state: claims.Refresh.StateHash, root: root, generation: generation, issued: claims.NotBefore, expires: claims.ExpiresAt,
-	}, nil
+	}
+	if err := i.families.kind(t); err != nil {
+		return t, refused(err)
+	}
+	return t, nil
 }

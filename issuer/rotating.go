@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -46,12 +45,14 @@ var (
 	errNoID = errors.New("jti is missing")
 )
 
-func (r *rotating) check(t refreshToken) error {
+func (r *rotating) kind(t refreshToken) error {
 	if t.generation == 0 {
 		return errNoID
 	}
 	return nil
 }
+
+func (r *rotating) check(Grant) error { return nil }
 
 func (r *rotating) first() int64 { return 1 }
 
@@ -59,27 +60,12 @@ func (r *rotating) begin(ctx context.Context, t refreshToken, limit int, now, ex
 	return r.store.Create(ctx, Family{Owner: t.owner(), ID: hashed(t.root), Now: now, Expires: expires, Limit: limit})
 }
 
-func (r *rotating) renew(ctx context.Context, t refreshToken, now time.Time, p Pair) (time.Time, error) {
-	outcome, at, err := r.store.Rotate(ctx, Rotation{
+func (r *rotating) renew(ctx context.Context, t refreshToken, now time.Time, p Pair) (Outcome, time.Time, error) {
+	return r.store.Rotate(ctx, Rotation{
 		Owner: t.owner(), Family: hashed(t.root), Generation: t.generation, Call: rand.Text(),
 		// A repeat is not to return an access token that has expired, which it does at the whole second of its exp.
 		Now: now, Grace: min(r.grace, p.AccessExpires.Truncate(time.Second).Sub(now)), Expires: p.RefreshExpires,
 	})
-	if err != nil {
-		return time.Time{}, err
-	}
-	switch outcome {
-	case Rotated:
-		return now, nil
-	case Repeated:
-		return at, nil
-	case Reused:
-		return time.Time{}, ErrReused
-	case Unknown:
-		return time.Time{}, ErrRevoked
-	default:
-		return time.Time{}, fmt.Errorf("the store returned %v", outcome)
-	}
 }
 
 func (r *rotating) end(ctx context.Context, t refreshToken, _ int, _, _ time.Time) (limited bool, err error) {

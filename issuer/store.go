@@ -104,8 +104,9 @@ func (o Outcome) String() string {
 type Revocations interface {
 	// Revoke adds a family. It MUST be kept until Until, whatever was kept of it before.
 	//
-	// It MAY keep less of an owner that has more than Limit of them, if it then also reports families of the same owner as
-	// revoked that are not: it MUST NOT report one as live that was revoked. It returns whether it did so now.
+	// It MAY forget a revocation of an owner that has more than Limit of them, if it then also reports other families of the
+	// same owner as revoked: it MUST NOT report a token as live that was issued before its family was revoked. It returns
+	// whether it did so now.
 	Revoke(ctx context.Context, revocation Revocation) (limited bool, err error)
 
 	// Revoked reports whether the family of a refresh token was revoked. Beyond Until it MAY say either.

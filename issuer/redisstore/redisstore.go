@@ -8,8 +8,9 @@
 //
 // It needs Redis 5 or later, or Valkey. Each operation is one script on the keys of one owner, a subject at one client: it
 // is atomic, one round trip, and in a cluster in one slot. Keys begin with "authmw:", Cloudreve's with "jwt_revoke_". The
-// commands are EVALSHA and EVAL, and in the scripts TIME, HGET, HSET, HDEL, HLEN, ZADD, ZREM, ZPOPMIN, ZRANGEBYSCORE,
-// ZREMRANGEBYSCORE, EXISTS, PTTL, PEXPIRE, SET and DEL.
+// commands are EVALSHA and EVAL, and in the scripts TIME, HGET, HSET, HDEL, HKEYS, HLEN, ZADD, ZCARD, ZREM, ZPOPMIN,
+// ZRANGEBYSCORE, ZREMRANGEBYSCORE, ZSCORE, EXISTS, PTTL, PEXPIRE, SET and DEL. In a cluster, go-redis also sends CLUSTER
+// SLOTS and COMMAND.
 //
 // Identifiers are kept as hashes, except those that Cloudreve has to find. A hash hides a root_token_id, which is random.
 // It does not hide a user's ID from someone who tries all that there may be.
@@ -30,12 +31,12 @@
 //     NewCloudreveCompatible, tokens that were revoked meanwhile. The access tokens of a login that ended are valid for as
 //     long in any case.
 //
-// Until a client of go-redis knows the new master, an Issuer answers authmw.ErrUnavailable for the logins there. A client of a
-// cluster finds it when it loads the cluster's state again: set ClusterStateReloadInterval, which is a minute by default, to
-// a few seconds.
+// While the old master is down, an Issuer answers authmw.ErrUnavailable for the logins there. A client of a cluster finds the
+// new one when it loads the cluster's state again: set ClusterStateReloadInterval, which is a minute by default, to a few
+// seconds. An old master that is not down but cut off answers as before, until it knows that it is no master any more.
 //
-// To make the window small, have the master refuse writes that no replica is there for: min-replicas-to-write 1 and
-// min-replicas-max-lag 1. The same holds for a restart: with appendonly yes and appendfsync always nothing is lost, with
+// To make both windows small, have a master refuse writes without a replica: min-replicas-to-write 1 and
+// min-replicas-max-lag 1. A server that refuses writes does not answer that a family is unknown or not revoked. The same holds for a restart: with appendonly yes and appendfsync always nothing is lost, with
 // appendfsync everysec a second, and with snapshots alone all since the last one. Redis should evict nothing:
 // maxmemory-policy noeviction. An Issuer answers authmw.ErrUnavailable when a write is refused.
 //
@@ -81,8 +82,8 @@ type Store struct{ client redis.UniversalClient }
 // A *redis.Ring is refused: it looks for a key on another server when one is down.
 func New(client redis.UniversalClient) *Store { return &Store{client} }
 
-// run runs a script on keys of one slot. Scripts also do what a command could: those always go to the server that is written
-// to, and what was just revoked there may not have reached the others.
+// run runs a script on keys of one slot. Scripts are used also where a command would do: a client never sends them to a
+// replica, which may not yet know what was revoked.
 func run(ctx context.Context, client redis.UniversalClient, script *redis.Script, keys []string, args ...any) *redis.Cmd {
 	var misuse error
 	if client == nil {
@@ -138,16 +139,23 @@ local function load()
 	return tonumber(generation), tonumber(grace), at, call
 end
 
-local function save(generation, grace, at, call)
-	redis.call('HSET', families, family, string.format('%.0f %.0f %s %s', generation, grace, at, call))
+-- order sets when a family expires.
+local function order(id, was_refreshed)
 	local score = math.floor(now / 1000) + ttl
-	if generation > 1 then
+	if was_refreshed then
 		score = score + refreshed
 	end
-	redis.call('ZADD', expiries, string.format('%.0f', score), family)
-	if redis.call('PTTL', families) < ttl then
-		redis.call('PEXPIRE', families, ttl)
-		redis.call('PEXPIRE', expiries, ttl)
+	redis.call('ZADD', expiries, string.format('%.0f', score), id)
+end
+
+local function save(generation, grace, at, call)
+	local left = {[families] = redis.call('PTTL', families), [expiries] = redis.call('PTTL', expiries)}
+	order(family, generation > 1)
+	redis.call('HSET', families, family, string.format('%.0f %.0f ', generation, grace) .. at .. ' ' .. call)
+	for key, ms in pairs(left) do
+		if ms ~= -1 and ms < ttl then -- a key that lives for ever is left so
+			redis.call('PEXPIRE', key, ttl)
+		end
 	end
 end
 `
@@ -170,12 +178,16 @@ if redis.call('HLEN', families) >= limit then
 		end
 		redis.call('ZREMRANGEBYSCORE', expiries, from, to)
 	end
-	while redis.call('HLEN', families) >= limit do
-		local first = redis.call('ZPOPMIN', expiries)[1]
-		if not first then
-			break
+	if redis.call('ZCARD', expiries) < redis.call('HLEN', families) then -- it was evicted
+		for _, id in ipairs(redis.call('HKEYS', families)) do
+			if not redis.call('ZSCORE', expiries, id) then
+				order(id, true)
+			end
 		end
-		ended = ended + redis.call('HDEL', families, first)
+		redis.call('PEXPIRE', expiries, math.max(redis.call('PTTL', families), ttl))
+	end
+	while redis.call('HLEN', families) >= limit do
+		ended = ended + redis.call('HDEL', families, redis.call('ZPOPMIN', expiries)[1])
 	end
 end
 save(1, 0, '0', '')
@@ -192,6 +204,7 @@ func (s *Store) Create(ctx context.Context, f issuer.Family) (ended int, err err
 var rotate = redis.NewScript(common + `
 local generation, grace, at, call = load()
 if not generation then
+	redis.call('HDEL', families, family) -- a server that must not write may not know of the family: there, this fails
 	return {'unknown', ''}
 end
 local used = tonumber(ARGV[3])
@@ -199,6 +212,8 @@ if used >= generation then
 	local window = tonumber(ARGV[4])
 	if window > 0 then
 		window = window + now
+	else
+		window = 0
 	end
 	save(used + 1, window, ARGV[5], ARGV[6])
 	return {'rotated', ''}
@@ -217,6 +232,9 @@ var outcomes = map[string]issuer.Outcome{
 
 // Rotate is part of issuer.Store. Redis measures the grace window.
 func (s *Store) Rotate(ctx context.Context, r issuer.Rotation) (issuer.Outcome, time.Time, error) {
+	if r.Generation < 1 || r.Generation >= 1<<53 {
+		return 0, time.Time{}, fmt.Errorf("redisstore: generation %d is not between 1 and 2^53", r.Generation)
+	}
 	answer, err := run(ctx, s.client, rotate, familyKeys(r.Owner), r.Family, milliseconds(r.Expires.Sub(r.Now)),
 		r.Generation, r.Grace.Microseconds(), r.Now.UnixNano(), r.Call).StringSlice()
 	if err != nil {
@@ -277,7 +295,14 @@ func revoke(ctx context.Context, client redis.UniversalClient, key, value string
 	return run(ctx, client, keepLonger, []string{key}, value, milliseconds(r.Until.Sub(r.Now))).Err()
 }
 
-var existing = redis.NewScript(`return redis.call('EXISTS', KEYS[1])`)
+// existing returns whether there is a key. A server that must not write may not know of it: there, it fails.
+var existing = redis.NewScript(`
+local n = redis.call('EXISTS', KEYS[1])
+if n == 0 then
+	redis.call('DEL', KEYS[1])
+end
+return n
+`)
 
 func exists(ctx context.Context, client redis.UniversalClient, key string) (bool, error) {
 	n, err := run(ctx, client, existing, []string{key}).Int()

@@ -346,6 +346,106 @@ func TestTimesToLive(t *testing.T) {
 	require.True(t, revoked)
 }
 
+// TestServerThatMustNotWrite has servers that may not know the latest: they fail, and do not say that there is nothing.
+func TestServerThatMustNotWrite(t *testing.T) {
+	for name, forbid := range map[string]func(*redis.Client) error{
+		"a replica without its master": func(c *redis.Client) error { return c.SlaveOf(t.Context(), "127.0.0.1", "1").Err() },
+		"a master without a replica":   func(c *redis.Client) error { return c.ConfigSet(t.Context(), "min-replicas-to-write", "1").Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := startRedis(t).client(t, nil)
+			i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(client))
+			require.NoError(t, err)
+			over, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+			require.NoError(t, err)
+			require.NoError(t, i.Revoke(t.Context(), over.RefreshToken))
+			live, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+			require.NoError(t, err)
+			require.NoError(t, forbid(client))
+			for _, token := range []string{over.RefreshToken, live.RefreshToken} {
+				_, err = i.Refresh(t.Context(), token)
+				require.ErrorIs(t, err, authmw.ErrUnavailable)
+			}
+			for _, revocations := range []issuer.Revocations{redisstore.New(client), redisstore.NewCloudreve(client)} {
+				compatible, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), revocations)
+				require.NoError(t, err)
+				pair, err := compatible.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+				require.NoError(t, err)
+				_, err = compatible.Refresh(t.Context(), pair.RefreshToken)
+				require.ErrorIs(t, err, authmw.ErrUnavailable)
+			}
+		})
+	}
+}
+
+// TestKeysOutOfStep has one of an owner's keys without the other, as after an eviction, and one that lives for ever.
+func TestKeysOutOfStep(t *testing.T) {
+	client := startRedis(t).client(t, nil)
+	store, now := redisstore.New(client), time.Now()
+	const families, expiries = "authmw:{o}:families", "authmw:{o}:expiries"
+	login := func(id string, ttl time.Duration) (ended int) {
+		ended, err := store.Create(t.Context(), issuer.Family{Owner: "o", ID: id, Now: now, Expires: now.Add(ttl), Limit: 3})
+		require.NoError(t, err)
+		return ended
+	}
+	refresh := func(id string, generation int64, want issuer.Outcome) {
+		t.Helper()
+		outcome, _, err := store.Rotate(t.Context(), issuer.Rotation{Owner: "o", Family: id, Generation: generation, Call: id, Now: now, Expires: now.Add(24 * time.Hour)})
+		require.NoError(t, err)
+		require.Equal(t, want, outcome)
+	}
+	for _, id := range []string{"a", "b", "c"} {
+		login(id, 24*time.Hour)
+		refresh(id, 1, issuer.Rotated)
+	}
+	require.NoError(t, client.Del(t.Context(), expiries).Err())
+	require.Equal(t, 1, login("d", time.Hour), "one of a, b and c")
+	require.Equal(t, 1, login("e", time.Hour), "d")
+	refresh("d", 1, issuer.Unknown)
+	refresh("e", 1, issuer.Rotated)
+	require.EqualValues(t, 3, client.HLen(t.Context(), families).Val())
+	require.EqualValues(t, 3, client.ZCard(t.Context(), expiries).Val())
+	for _, key := range []string{families, expiries} {
+		require.Positive(t, client.PTTL(t.Context(), key).Val())
+	}
+
+	require.NoError(t, client.Del(t.Context(), families).Err())
+	for _, id := range []string{"f", "g", "h"} {
+		require.Zero(t, login(id, time.Hour))
+	}
+	require.Equal(t, 1, login("i", time.Hour))
+	for _, key := range []string{families, expiries} {
+		require.NoError(t, client.Persist(t.Context(), key).Err())
+	}
+	refresh("i", 1, issuer.Rotated)
+	for _, key := range []string{families, expiries} {
+		require.Negative(t, client.PTTL(t.Context(), key).Val(), "it was made to live for ever, and is not cut short")
+	}
+}
+
+// TestRotationsThatAreNone has values that no Issuer passes.
+func TestRotationsThatAreNone(t *testing.T) {
+	store, now := redisstore.New(startRedis(t).client(t, nil)), time.Now()
+	_, err := store.Create(t.Context(), issuer.Family{Owner: "o", ID: "f", Now: now, Expires: now.Add(time.Hour), Limit: 3})
+	require.NoError(t, err)
+	r := issuer.Rotation{Owner: "o", Family: "f", Call: "a\x00b\n c", Now: now, Grace: -time.Second, Expires: now.Add(time.Hour)}
+	for _, generation := range []int64{-1, 0, 1 << 53, 1 << 62} {
+		r.Generation = generation
+		_, _, err = store.Rotate(t.Context(), r)
+		require.ErrorContains(t, err, "is not between 1 and 2^53")
+	}
+	r.Generation = 1
+	for _, want := range []issuer.Outcome{issuer.Rotated, issuer.Repeated} {
+		outcome, _, err := store.Rotate(t.Context(), r)
+		require.NoError(t, err)
+		require.Equal(t, want, outcome, "the same call")
+	}
+	r.Call = "another"
+	outcome, _, err := store.Rotate(t.Context(), r)
+	require.NoError(t, err)
+	require.Equal(t, issuer.Reused, outcome, "no window")
+}
+
 // TestRing shows that a client is refused that asks another server when one is down.
 func TestRing(t *testing.T) {
 	ring := redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"a": "127.0.0.1:1"}})
