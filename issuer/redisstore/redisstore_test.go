@@ -349,7 +349,7 @@ func TestTimesToLive(t *testing.T) {
 // TestServerThatMustNotWrite has servers that may not know the latest: they fail, and do not say that there is nothing.
 func TestServerThatMustNotWrite(t *testing.T) {
 	for name, forbid := range map[string]func(*redis.Client) error{
-		"a replica without its master": func(c *redis.Client) error { return c.SlaveOf(t.Context(), "127.0.0.1", "1").Err() },
+		"a replica without its master": func(c *redis.Client) error { return c.ReplicaOf(t.Context(), "127.0.0.1", "1").Err() },
 		"a master without a replica":   func(c *redis.Client) error { return c.ConfigSet(t.Context(), "min-replicas-to-write", "1").Err() },
 	} {
 		t.Run(name, func(t *testing.T) {
