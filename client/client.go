@@ -159,7 +159,8 @@ type SecondFactorRequired struct {
 func (*SecondFactorRequired) Error() string { return "client: a one-time password is required" }
 
 // Login logs in with an e-mail address and a password, and stores the tokens in place of those of an earlier login, which
-// it does not end. The error is a *SecondFactorRequired for a user with a second step; it matches ErrInvalidCredentials or
+// it does not end. It asks the site once the store is ready to take them. If the store fails after that, it signs the new
+// login out. The error is a *SecondFactorRequired for a user with a second step; it matches ErrInvalidCredentials or
 // another *Error if the site refuses, and is any other if the site or the store failed. A site that asks for a CAPTCHA at
 // login refuses with code 40026.
 func (c *Client) Login(ctx context.Context, email, password string) error {
@@ -172,40 +173,50 @@ func (c *Client) SecondFactor(ctx context.Context, sessionID, otp string) error 
 	return c.login(ctx, "/api/v4/session/token/2fa", map[string]string{"otp": otp, "session_id": sessionID})
 }
 
-// storeTimeout is how long tokens that are there already may take to be stored, whatever became of the caller.
-const storeTimeout = 30 * time.Second
+const (
+	// storeTimeout is how long tokens that are there already may take to be stored, even if the caller has left.
+	storeTimeout = 30 * time.Second
 
+	// abandonTimeout is how long it may take to sign out a login that could not be stored.
+	abandonTimeout = 5 * time.Second
+)
+
+// login asks the site within an Update of the store: by then it is known that there is a place for the tokens, and nobody
+// else changes them.
 func (c *Client) login(ctx context.Context, path string, credentials map[string]string) error {
-	current, err := c.store.Load(ctx)
-	if err != nil {
-		return err // rather than log in and have nowhere to keep it
-	}
-	if err := c.ours(current); err != nil {
-		return err
-	}
-	began := time.Now()
-	data, err := c.call(ctx, http.MethodPost, path, credentials)
-	if err != nil {
-		return err
-	}
-	var answer struct {
-		Token tokens `json:"token"`
-	}
-	if err := json.Unmarshal(data, &answer); err != nil {
-		return errNotCloudreve
-	}
-	next, err := c.accept(answer.Token, began)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-	defer cancel()
 	done, err := c.myTurn(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if err := c.store.Update(ctx, func(current *Login) (*Login, error) { return next, c.ours(current) }); err != nil {
+	var next *Login
+	err = c.store.Update(ctx, func(current *Login) (*Login, error) {
+		if err := c.ours(current); err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		data, err := c.call(ctx, http.MethodPost, path, credentials)
+		if err != nil {
+			return nil, err
+		}
+		var answer struct {
+			Token tokens `json:"token"`
+		}
+		if err := json.Unmarshal(data, &answer); err != nil {
+			return nil, errNotCloudreve
+		}
+		next, err = c.accept(answer.Token, began)
+		return next, err
+	})
+	if err != nil && next != nil && ctx.Err() != nil { // the caller left while they were stored
+		storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+		defer cancel()
+		err = c.store.Update(storing, func(current *Login) (*Login, error) { return next, c.ours(current) })
+	}
+	if err != nil {
+		if next != nil {
+			err = c.abandon(ctx, next, err)
+		}
 		return err
 	}
 	c.mu.Lock()
@@ -213,6 +224,28 @@ func (c *Client) login(ctx context.Context, path string, credentials map[string]
 	c.generation++
 	c.hold(next)
 	return nil
+}
+
+// abandon signs out a login that nobody has, since it could not be stored.
+func (c *Client) abandon(ctx context.Context, l *Login, why error) error {
+	if l.RefreshToken == "" {
+		return why
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
+	defer cancel()
+	if err := c.signOut(ctx, l); err != nil {
+		return fmt.Errorf("%w; the site keeps the new login, since it cannot be signed out: %w", why, err)
+	}
+	return why
+}
+
+// signOut tells the site that a login is over.
+func (c *Client) signOut(ctx context.Context, l *Login) error {
+	_, err := c.call(ctx, http.MethodDelete, "/api/v4/session/token", map[string]string{"refresh_token": l.RefreshToken})
+	if refusal(err) {
+		return nil // it was over before
+	}
+	return err
 }
 
 // myTurn waits until no other login or sign-out is under way: what they do to the store and here belongs together.
@@ -246,11 +279,7 @@ func (c *Client) SignOut(ctx context.Context) error {
 		if err := c.ours(current); err != nil || current == nil || current.RefreshToken == "" {
 			return nil, err
 		}
-		_, err := c.call(ctx, http.MethodDelete, "/api/v4/session/token", map[string]string{"refresh_token": current.RefreshToken})
-		if refusal(err) {
-			err = nil
-		}
-		return nil, err
+		return nil, c.signOut(ctx, current)
 	})
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -208,7 +209,7 @@ func TestOneRefreshForAll(t *testing.T) {
 func TestSlowRefresh(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		first := w.login(t)
-		w.site.SetLatency(15 * time.Second)
+		w.site.SetLatency(7 * time.Second)
 
 		time.Sleep(55 * time.Minute) // due, and good for another five minutes
 		began := time.Now()
@@ -234,7 +235,7 @@ func TestSlowRefresh(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, 3*time.Second, time.Since(began))
 		require.NoError(t, <-other, "that one gave up does not concern another")
-		require.Equal(t, 15*time.Second, time.Since(began))
+		require.Equal(t, 7*time.Second, time.Since(began))
 		require.Equal(t, 2, w.site.Count(refresh))
 	})
 }
@@ -282,16 +283,20 @@ func TestRefusedForGood(t *testing.T) {
 	})
 }
 
-// stubborn is a store that does not save, or panics.
+// stubborn is a store that refuses, does not save, or panics.
 type stubborn struct {
 	client.Store
-	err    error
-	panics bool
+	refuses error
+	err     error
+	panics  bool
 }
 
 func (s *stubborn) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
 	if s.panics {
 		panic("on purpose")
+	}
+	if s.refuses != nil {
+		return s.refuses
 	}
 	return s.Store.Update(ctx, func(current *client.Login) (*client.Login, error) {
 		next, err := change(current)
@@ -315,6 +320,105 @@ func TestRefusalThatCannotBeStored(t *testing.T) {
 			require.ErrorIs(t, err, client.ErrLoginRequired)
 		}
 		require.Equal(t, 1, w.site.Count(refresh))
+	})
+}
+
+const (
+	login   = "POST /api/v4/session/token"
+	signOut = "DELETE /api/v4/session/token"
+)
+
+// TestLoginWithoutAPlace has stores that are not ready to take a login: the site is not asked for one.
+func TestLoginWithoutAPlace(t *testing.T) {
+	full := errors.New("disk full")
+	for _, row := range []struct {
+		name  string
+		store func(*client.MemoryStore) client.Store
+		want  error
+		after time.Duration
+	}{
+		{"a full disk", func(s *client.MemoryStore) client.Store { return &stubborn{Store: s, refuses: full} }, full, 0},
+		{"a lock that another holds", func(s *client.MemoryStore) client.Store {
+			go func() {
+				_ = s.Update(context.Background(), func(l *client.Login) (*client.Login, error) {
+					time.Sleep(time.Hour)
+					return l, nil
+				})
+			}()
+			synctest.Wait()
+			return s
+		}, context.DeadlineExceeded, time.Second},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			in(t, func(t *testing.T, w *world) {
+				c := w.another(t, row.store(w.store))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				began := time.Now()
+				require.ErrorIs(t, c.Login(ctx, "admin@example.com", "Passw0rd!"), row.want)
+				require.Equal(t, row.after, time.Since(began), "the caller's deadline holds")
+				require.Zero(t, w.site.Count(login))
+				time.Sleep(2 * time.Hour) // for the other to be done
+			})
+		})
+	}
+}
+
+// TestLoginThatCannotBeStored has a store that fails when the site has answered: the login that nobody holds is signed out.
+func TestLoginThatCannotBeStored(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		full := errors.New("disk full")
+		issued := ""
+		c, err := client.New(siteURL, &stubborn{Store: w.store, err: full}, client.WithTransport(round(func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodDelete {
+				content, err := io.ReadAll(r.Body)
+				require.NoError(t, err)
+				issued = string(content)
+				r.Body = io.NopCloser(strings.NewReader(issued))
+			}
+			return w.site.RoundTrip(r)
+		})))
+		require.NoError(t, err)
+		require.ErrorIs(t, c.Login(t.Context(), "admin@example.com", "Passw0rd!"), full)
+		require.Equal(t, 1, w.site.Count(login))
+		require.Equal(t, 1, w.site.Count(signOut))
+		require.Contains(t, issued, "refresh_token")
+		r, err := http.NewRequest(http.MethodPost, siteURL+"/api/v4/session/token/refresh", strings.NewReader(issued))
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := w.site.RoundTrip(r)
+		require.NoError(t, err)
+		content, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		require.Contains(t, string(content), `"code":40020`, "the site knows that it is over")
+
+		_, err = c.Token(t.Context())
+		require.ErrorIs(t, err, client.ErrLoginRequired)
+	})
+}
+
+// TestRefreshesThatHang has a site that does not answer twice. The third try is within the grace of an issuer whose refresh
+// tokens work once.
+func TestRefreshesThatHang(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		var asked []time.Time
+		c, err := client.New(siteURL, w.store, client.WithTransport(round(func(r *http.Request) (*http.Response, error) {
+			asked = append(asked, time.Now())
+			if len(asked) < 3 {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			return w.site.RoundTrip(r)
+		})))
+		require.NoError(t, err)
+		w.login(t)
+		time.Sleep(2 * time.Hour)
+		for len(asked) < 3 {
+			_, err = c.Token(t.Context())
+			time.Sleep(100 * time.Millisecond)
+		}
+		require.NoError(t, err)
+		require.Less(t, asked[2].Sub(asked[0]), issuer.DefaultGrace)
 	})
 }
 
@@ -481,14 +585,14 @@ func TestLoginWhoseCallerLeft(t *testing.T) {
 	})
 }
 
-// patient is a store that heeds its context.
+// patient is a store that heeds its context, at the end too.
 type patient struct{ client.Store }
 
 func (p patient) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return p.Store.Update(ctx, change)
+	return p.Store.Update(ctx, func(current *client.Login) (*client.Login, error) {
+		next, err := change(current)
+		return next, errors.Join(err, ctx.Err())
+	})
 }
 
 // TestRefusalOfTheForm shows that a refresh token that the site cannot even read is not sent again.
@@ -515,7 +619,7 @@ func TestRefusalOfTheForm(t *testing.T) {
 func TestLoginDuringRefresh(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.login(t)
-		w.site.SetLatency(10 * time.Second)
+		w.site.SetLatency(7 * time.Second)
 		time.Sleep(time.Hour)
 		go func() { _, _ = w.Token(t.Context()) }()
 		time.Sleep(time.Second)
@@ -525,7 +629,7 @@ func TestLoginDuringRefresh(t *testing.T) {
 		require.NoError(t, w.SecondFactor(t.Context(), second.SessionID, "123456"))
 		time.Sleep(time.Minute)
 		require.Equal(t, "ogUy", subject(t, w))
-		w.site.SetLatency(10 * time.Second)
+		w.site.SetLatency(7 * time.Second)
 		time.Sleep(time.Hour)
 		go func() { _, _ = w.Token(t.Context()) }()
 		time.Sleep(time.Second)
@@ -626,7 +730,7 @@ func TestNewProcess(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, first, token)
 		w.site.SetOutage(authmwtest.NoOutage)
-		w.site.SetLatency(15 * time.Second)
+		w.site.SetLatency(7 * time.Second)
 		began := time.Now()
 		token, err = w.another(t, w.store).Token(t.Context())
 		require.NoError(t, err)

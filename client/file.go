@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,11 +16,13 @@ import (
 
 // FileStore is a Store in a file, which programs on one machine can share. Make one with NewFileStore.
 //
-// The file has mode 0600, and its folder is made with 0700 if it is not there. A file that others can read or that is another user's, and a
-// folder that others can write to, are refused, except on Windows, where access is the folder's concern. The file is replaced as a
-// whole, so that at no time, whatever crashes, there is half of a login. Beside it there is a second one, named .lock at the
-// end, which is empty and stays: the system's own lock on it ends with the process that holds it. The folder has to be on a
-// file system with such locks, as local ones are.
+// The file has mode 0600, and its folder is made with 0700 if it is not there. It refuses a file that others can read or that
+// belongs to another user. It also refuses a folder that others can write to, or that belongs to neither the user nor root.
+// On Windows, access is the folder's concern.
+//
+// The file is replaced as a whole: a crash never leaves half of a login. Beside it there is an empty file whose name ends in
+// .lock, which stays. The system's lock on it ends with the process that holds it. The folder has to be on a file system with
+// such locks, as local ones are.
 type FileStore struct {
 	path string
 }
@@ -37,38 +38,20 @@ const maxFile = 64 << 10
 
 // Load is part of Store.
 func (s *FileStore) Load(context.Context) (*Login, error) {
-	// Before it is opened, which would wait for ever for what is no file.
-	info, err := os.Stat(s.path)
+	content, info, err := file.Read(s.path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a file", s.path)
-	}
 	if err == nil {
-		err = s.checkFolder()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
-	}
-	f, err := os.Open(s.path)
-	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	info, err = f.Stat() // of what was opened: the name may stand for another file by now
-	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
+		err = file.CheckFolder(s.path)
 	}
 	switch {
+	case err != nil:
+		return nil, fmt.Errorf("client: %w", err)
 	case !file.Owned(info):
-		return nil, fmt.Errorf("client: %s belongs to another user", s.path)
+		return nil, fmt.Errorf("client: %s belongs to %s", s.path, file.Owner(info))
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
 		return nil, fmt.Errorf("client: others can read %s, which has mode %04o: log in anew if they may have, and set mode 0600", s.path, info.Mode().Perm())
-	}
-	content, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
 	}
 	login := new(Login)
 	decoder := json.NewDecoder(bytes.NewReader(content))
@@ -78,22 +61,12 @@ func (s *FileStore) Load(context.Context) (*Login, error) {
 	return login, nil
 }
 
-func (s *FileStore) checkFolder() error {
-	folder := filepath.Dir(s.path)
-	info, err := os.Stat(folder)
-	if err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
-		err = fmt.Errorf("others can write to the folder %s, which has mode %04o: set mode 0700", folder, info.Mode().Perm())
-	}
-	return err
-}
-
 // Update is part of Store.
 func (s *FileStore) Update(ctx context.Context, change func(*Login) (*Login, error)) error {
-	folder := filepath.Dir(s.path)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
-	if err := s.checkFolder(); err != nil {
+	if err := file.CheckFolder(s.path); err != nil {
 		return fmt.Errorf("client: %w", err)
 	}
 	unlock, err := file.Lock(ctx, s.path+".lock")

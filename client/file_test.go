@@ -54,6 +54,18 @@ func child(task, site, path string) error {
 		return err
 	}
 	switch task {
+	case "child-stores":
+		err := store.Update(context.Background(), func(*client.Login) (*client.Login, error) {
+			return &client.Login{Site: "https://cloud.example.com:443", AccessToken: "a"}, nil
+		})
+		if err == nil {
+			_, err = store.Load(context.Background())
+		}
+		if err == nil {
+			err = errors.New("stored")
+		}
+		fmt.Println(err)
+		return nil
 	case "child-dies":
 		_, err := c.Refresh(context.Background())
 		return fmt.Errorf("alive: %w", err)
@@ -315,6 +327,82 @@ func TestFileStoreRefuses(t *testing.T) {
 			require.NotContains(t, err.Error(), "SECRET")
 			_, err = os.Lstat(path)
 			require.NoError(t, err, "nothing is lost")
+		})
+	}
+}
+
+// TestPlantedFiles has things that someone left where the store writes. None of them is written to, or waited for.
+func TestPlantedFiles(t *testing.T) {
+	for name, plant := range map[string]func(t *testing.T, victim, at string){
+		"a link":        func(t *testing.T, victim, at string) { require.NoError(t, os.Symlink(victim, at)) },
+		"a second name": func(t *testing.T, victim, at string) { require.NoError(t, os.Link(victim, at)) },
+		"a pipe":        func(t *testing.T, _, at string) { mkfifo(t, at) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.Chmod(dir, 0o700))
+			victim, path := filepath.Join(dir, "victim"), filepath.Join(dir, "login.json")
+			require.NoError(t, os.WriteFile(victim, []byte("precious"), 0o644))
+			plant(t, victim, path+".new")
+			put(t, client.NewFileStore(path), &client.Login{Site: "https://cloud.example.com:443", AccessToken: "a"})
+			content, err := os.ReadFile(victim)
+			require.NoError(t, err)
+			require.Equal(t, "precious", string(content))
+			login, err := client.NewFileStore(path).Load(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, "a", login.AccessToken)
+
+			require.NoError(t, os.Remove(path))
+			plant(t, victim, path)
+			_, err = client.NewFileStore(path).Load(t.Context())
+			require.Error(t, err)
+		})
+	}
+}
+
+// TestFolderOfAnother has folders that belong to this user, to root, and to somebody else, for root and for a user.
+func TestFolderOfAnother(t *testing.T) {
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		t.Skip("only root on Linux can be several users: run it as root")
+	}
+	const somebody, other = 1, 2
+	// Other users can run a program that is not in a folder of root's alone.
+	dir, err := os.MkdirTemp("", "authmw")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	require.NoError(t, os.Chmod(dir, 0o755))
+	program, err := os.ReadFile(os.Args[0])
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "program"), program, 0o755))
+	for _, row := range []struct {
+		name        string
+		user, owner int
+		link        bool
+		want        string
+	}{
+		{"root, in a folder of root's", 0, 0, false, "stored"},
+		{"root, in somebody's folder", 0, somebody, false, "belongs to daemon"},
+		{"root, by a link to somebody's folder", 0, somebody, true, "belongs to daemon"},
+		{"somebody, in their folder", somebody, somebody, false, "stored"},
+		{"somebody, in another's folder", somebody, other, false, "belongs to bin"},
+		{"somebody, in a folder of root's", somebody, 0, false, "permission denied"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			folder, err := os.MkdirTemp(dir, "")
+			require.NoError(t, err)
+			require.NoError(t, os.Chmod(folder, 0o755))
+			require.NoError(t, os.Chown(folder, row.owner, row.owner))
+			if row.link {
+				require.NoError(t, os.Symlink(folder, folder+".link"))
+				folder += ".link"
+			}
+			require.NoError(t, os.Symlink("/etc/authmw-must-not-be-there", filepath.Join(folder, "login.json.new")))
+			command := exec.Command(filepath.Join(dir, "program"), "child-stores", "https://cloud.example.com", filepath.Join(folder, "login.json"))
+			runAs(command, row.user)
+			output, err := command.CombinedOutput()
+			require.NoError(t, err, string(output))
+			require.Contains(t, string(output), row.want)
+			require.NoFileExists(t, "/etc/authmw-must-not-be-there")
 		})
 	}
 }

@@ -15,6 +15,10 @@ const (
 	// flightTimeout is what a refresh may take, waiting for another process included.
 	flightTimeout = 30 * time.Second
 
+	// refreshTimeout is how long the site may take to answer a refresh. An answer that does not come must leave time for two
+	// more tries within the grace window of an issuer whose refresh tokens work once, which is 30 seconds by default.
+	refreshTimeout = 8 * time.Second
+
 	// patience is for how long callers with a token that is still good wait for a newer one.
 	patience = time.Second
 
@@ -287,6 +291,8 @@ func (c *Client) refresh(ctx context.Context, current *Login) (*Login, error) {
 		}
 	}
 	asked := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
 	// No Authorization header: Cloudreve would check that first, and the access token has expired, or soon will.
 	data, err := c.call(ctx, http.MethodPost, "/api/v4/session/token/refresh", map[string]string{"refresh_token": latest.RefreshToken})
 	if err != nil {

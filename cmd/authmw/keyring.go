@@ -81,6 +81,9 @@ func (k *keyringStore) Update(ctx context.Context, change func(*client.Login) (*
 	if err := os.MkdirAll(filepath.Dir(k.lock), 0o700); err != nil {
 		return err
 	}
+	if err := file.CheckFolder(k.lock); err != nil {
+		return err
+	}
 	unlock, err := file.Lock(ctx, k.lock)
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ func (c *cli) logins() (*logins, error) {
 
 func (l *logins) read() error {
 	l.Records = nil
-	content, err := os.ReadFile(l.index())
+	content, _, err := file.Read(l.index(), maxIndex)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -61,6 +61,9 @@ func (l *logins) read() error {
 }
 
 var errNotLoggedIn = errors.New("you are not logged in")
+
+// maxIndex is far more than the logins of one user have.
+const maxIndex = 1 << 20
 
 func (l *logins) index() string { return filepath.Join(l.folder, "logins.json") }
 
@@ -108,6 +111,9 @@ func (l *logins) without(r loginRecord) []loginRecord {
 // change changes the list, as it is by then.
 func (l *logins) change(ctx context.Context, change func()) error {
 	if err := os.MkdirAll(l.folder, 0o700); err != nil {
+		return err
+	}
+	if err := file.CheckFolder(l.index()); err != nil {
 		return err
 	}
 	unlock, err := file.Lock(ctx, l.index()+".lock")
