@@ -34,6 +34,10 @@ const (
 	// longer, the place is as good as down, and the requests must not pile up.
 	patience = time.Second
 
+	// earlyInterval is how often a token whose signature does not fit may have the key read. It bounds what forged tokens
+	// cost the place where the key is, and for how long they can keep a new key from being noticed.
+	earlyInterval = 2 * time.Second
+
 	// retryAfter is how soon a reading that failed is tried again, if the interval is longer.
 	retryAfter = 5 * time.Second
 
@@ -62,9 +66,11 @@ func (c *config) duration(d *time.Duration, name string, value, least time.Durat
 }
 
 // WithInterval sets how often the key is read again, a second or more, DefaultInterval unless set. The actual interval is
-// up to a tenth longer, so that servers that were started together do not all read at once. A token whose signature does
-// not fit has the key read at once, but again only once in each interval: as long as forged tokens keep coming, the first
-// tokens of a new key may be refused for up to that long. A reading that fails is tried again after five seconds.
+// up to a tenth longer, so that servers that were started together do not all read at once. A reading that fails is tried
+// again after five seconds.
+//
+// A token whose signature does not fit has the key read at once, but not more often than every two seconds. While forged
+// tokens keep coming, the first tokens of a new key may be refused for as long, and for the time of one reading.
 func WithInterval(interval time.Duration) Option {
 	return func(c *config) { c.duration(&c.interval, "an interval", interval, time.Second) }
 }
@@ -214,7 +220,7 @@ func (s *Source) Keys(context.Context) (*authmw.Keys, error) {
 }
 
 // Reload returns newer Keys than those that failed, if there are any. It reads the key, if that was not done for a failed
-// signature within the interval, and waits until ctx is done but for no longer than a second.
+// signature within the last two seconds, and waits until ctx is done, but for no longer than a second.
 func (s *Source) Reload(ctx context.Context, failed *authmw.Keys) *authmw.Keys {
 	// A reading that was under way when the request came may have missed a change that came before the request. The one
 	// after that has not.
@@ -262,7 +268,7 @@ func (s *Source) readEarly() *reading {
 	if now.Before(s.nextEarly) {
 		return nil
 	}
-	s.nextEarly = now.Add(s.interval)
+	s.nextEarly = now.Add(earlyInterval)
 	return s.begin()
 }
 

@@ -261,13 +261,42 @@ func TestFlood(t *testing.T) {
 				}()
 			}
 			later(time.Second)
-			if second%30 == 29 {
-				require.LessOrEqual(t, s.readings()-last, 1, "in one interval")
-				last = s.readings()
-			}
+			require.LessOrEqual(t, s.readings()-last, (second+1)/2+1, "in %d seconds", second+1)
 		}
 		require.Zero(t, accepted.Load())
 		require.NoError(t, s.verify(t, keyA))
+	})
+}
+
+// TestRotationDuringAFlood has forged tokens come all the time while the key changes, at any moment between two readings. The
+// first tokens of the new key are accepted within three seconds, if a reading takes less than one.
+func TestRotationDuringAFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t)
+		s.set(func(p *place) { p.takes = 900 * time.Millisecond })
+		forged := authmwtest.Mint(t, []byte(keyB), authmw.Claims{Subject: "wGH0"})
+		ctx, stop := context.WithCancel(t.Context())
+		var flood sync.WaitGroup
+		defer flood.Wait()
+		defer stop()
+		for range 20 {
+			flood.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = s.Verify(ctx, forged)
+					time.Sleep(50 * time.Millisecond)
+				}
+			})
+		}
+		for n := range 50 {
+			later(time.Minute + time.Duration(n)*41*time.Millisecond)
+			key := fmt.Sprintf("%s, for the %dth time", keyA, n) // one that was never there
+			s.set(func(p *place) { p.key = key })
+			began := time.Now()
+			for s.verify(t, key) != nil {
+				time.Sleep(10 * time.Millisecond)
+			}
+			require.Less(t, time.Since(began), 3*time.Second)
+		}
 	})
 }
 

@@ -154,7 +154,7 @@ func newKey() string {
 	return hex.EncodeToString(random)
 }
 
-// TestFloodOfForgedTokens sends 100,000 of them, over ten intervals, to a server whose key is in a real database.
+// TestFloodOfForgedTokens sends 100,000 of them, over five minutes, to a server whose key is in a real database.
 func TestFloodOfForgedTokens(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
@@ -191,11 +191,12 @@ func TestFloodOfForgedTokens(t *testing.T) {
 						group.Wait()
 						time.Sleep(masterkey.DefaultInterval / (perInterval / atOnce))
 					}
-					require.LessOrEqual(t, readings.Load(), int64(interval+1), "readings in as many intervals")
+					passed := time.Duration(interval+1) * masterkey.DefaultInterval
+					require.LessOrEqual(t, readings.Load(), int64(passed/(2*time.Second))+1, "one every two seconds")
 				}
 				require.Zero(t, accepted.Load())
 				require.Positive(t, readings.Load())
-				t.Logf("%d forged tokens in %d intervals caused %d readings", intervals*perInterval, intervals, readings.Load())
+				t.Logf("%d forged tokens in %v caused %d readings", intervals*perInterval, intervals*masterkey.DefaultInterval, readings.Load())
 			})
 		})
 	}
