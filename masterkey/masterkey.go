@@ -60,16 +60,33 @@ func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 type Reader func(ctx context.Context) (Key, error)
 
 // Database reads the key from the table settings of Cloudreve's database. It works with the drivers of SQLite, MySQL,
-// MariaDB and PostgreSQL, and only reads. Open SQLite with mode=ro in its URI: otherwise, the driver takes a wrong path for
-// a database that is to be made, and makes it.
+// MariaDB and PostgreSQL, and only reads.
+//
+// Open SQLite with mode=ro in its URI: otherwise, the driver takes a wrong path for a database that is to be made, and makes
+// it. Also call SetConnMaxLifetime, with a minute or so: a connection goes on to read a file that was replaced, as when a
+// backup is restored. With the drivers whose type is named after SQLite, Database notices that by itself. It reads the new
+// file, and the Key has a Warning.
 func Database(db *sql.DB) Reader {
+	files := new(opened)
 	return func(ctx context.Context) (Key, error) {
-		value, err := Setting(ctx, db, setting)
+		if db == nil {
+			return Key{}, errNoDatabase
+		}
+		conn, warning, err := files.connect(ctx, db)
+		if err != nil {
+			return Key{}, unreadable(setting, err)
+		}
+		defer func() { _ = conn.Close() }()
+		value, err := query(ctx, conn, setting)
 		if err != nil {
 			return Key{}, err
 		}
-		return found([]byte(value), "the setting secret_key in the database",
+		key, err := found([]byte(value), "the setting secret_key in the database",
 			"have Cloudreve make a new one in its admin panel, and restart it")
+		if err == nil {
+			key.Warning = warning
+		}
+		return key, err
 	}
 }
 
@@ -153,20 +170,33 @@ func found(secret []byte, from, advice string) (Key, error) {
 // a-z, A-Z, 0-9 and _, as all of Cloudreve's do.
 func Setting(ctx context.Context, db *sql.DB, name string) (string, error) {
 	if db == nil {
-		return "", errors.New("masterkey: the database is nil")
+		return "", errNoDatabase
 	}
 	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" {
 		return "", fmt.Errorf("masterkey: %q is not the name of a setting", name)
 	}
+	return query(ctx, db, name)
+}
+
+var errNoDatabase = errors.New("masterkey: the database is nil")
+
+func unreadable(name string, err error) error {
+	return fmt.Errorf("masterkey: the setting %s cannot be read: is this Cloudreve's database, and is it up? %w", name, err)
+}
+
+// query returns a setting by a *sql.DB or a *sql.Conn.
+func query(ctx context.Context, from interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}, name string) (string, error) {
 	// Written like this, it is the same statement for every database: nothing in it needs quoting by dialect, and without
 	// an argument it has no placeholder, on whose form they differ.
-	row := db.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = '"+name+"' AND deleted_at IS NULL")
+	row := from.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = '"+name+"' AND deleted_at IS NULL")
 	var value sql.NullString
 	switch err := row.Scan(&value); {
 	case errors.Is(err, sql.ErrNoRows):
 		return "", fmt.Errorf("masterkey: there is no setting %s in this database: start Cloudreve on it once, or name the right one: %w", name, err)
 	case err != nil:
-		return "", fmt.Errorf("masterkey: the setting %s cannot be read: is this Cloudreve's database, and is it up? %w", name, err)
+		return "", unreadable(name, err)
 	default:
 		return value.String, nil
 	}

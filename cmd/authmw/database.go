@@ -22,6 +22,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/authmw/authmw/masterkey"
 )
 
 // database is Cloudreve's database. It is only read.
@@ -206,6 +208,7 @@ func openSQLite(path string) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
+	db.SetConnMaxLifetime(masterkey.DefaultInterval) // or a file that was replaced would be read on
 	return &database{db, "?", path}, nil
 }
 

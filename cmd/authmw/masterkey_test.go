@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,6 +58,47 @@ func TestDatabase(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReplacedSQLiteFile has a backup restored under a server that has the database open, twice.
+func TestReplacedSQLiteFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "cloudreve.db")
+	restore := func(key string) {
+		backup := filepath.Join(dir, "backup.db")
+		db, err := sql.Open("sqlite", backup)
+		require.NoError(t, err)
+		for _, statement := range []string{
+			"CREATE TABLE settings (name TEXT, value TEXT, deleted_at TEXT)", "INSERT INTO settings VALUES ('secret_key', '" + key + "', NULL)",
+		} {
+			_, err = db.ExecContext(t.Context(), statement)
+			require.NoError(t, err)
+		}
+		require.NoError(t, db.Close())
+		require.NoError(t, os.Rename(backup, path))
+	}
+	keys := []string{newKey(), newKey(), newKey()}
+	restore(keys[0])
+	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	read := masterkey.Database(db)
+	for n, key := range keys {
+		if n > 0 {
+			restore(key)
+		}
+		for again := range 2 {
+			found, err := read(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, key, string(found.Secret))
+			if n > 0 && again == 0 {
+				require.Contains(t, found.Warning, path+" was replaced while this program had it open")
+			} else {
+				require.Empty(t, found.Warning)
+			}
+		}
+	}
+	require.LessOrEqual(t, db.Stats().OpenConnections, 1)
 }
 
 func openServer(t *testing.T, d dialect, s server) *sql.DB {
