@@ -25,9 +25,9 @@ var (
 	ErrStateChanged = fmt.Errorf("%w: the state of its user changed", ErrInvalidGrant)
 )
 
-// ErrFamilyLimit is the Err of an Event: a subject and client have as many logins, or sign-outs, as WithFamilyLimit permits.
-// No method returns it.
-var ErrFamilyLimit = errors.New("issuer: a user has as many logins as the limit")
+// ErrFamilyLimit is an Event's Err when a subject and client reach the limit of WithFamilyLimit, by a login or a sign-out. No
+// method returns it.
+var ErrFamilyLimit = errors.New("issuer: the limit of WithFamilyLimit was reached")
 
 var errNotBuilt = errors.New("the issuer was not made by New")
 

@@ -6,9 +6,9 @@
 //	pair, err = i.Refresh(ctx, pair.RefreshToken)             // when the access token expires
 //	err = i.Revoke(ctx, pair.RefreshToken)                    // at sign-out
 //
-// There are two ways to refresh. New's rotates (RFC 9700 section 4.14.2): each refresh token works once, but for a short
-// grace window for a client that lost the answer, and a second use ends the login that it stems from, since one of its
-// two users is a thief. NewCloudreveCompatible's is Cloudreve's own: refresh tokens work until they expire or are revoked.
+// There are two ways to refresh. New's rotates (RFC 9700 section 4.14.2): each refresh token works once. A client that lost
+// the answer may repeat the request within a short grace window. Any other second use ends the login, since one of the two
+// users is a thief. NewCloudreveCompatible's is Cloudreve's own: refresh tokens work until they expire or are revoked.
 // In both, all tokens that stem from one login are a family, with Cloudreve's root_token_id as its name.
 //
 // Each refresh starts the lifetime of the refresh token anew: a login that is used lives on. Revoke ends one login; what
@@ -98,10 +98,12 @@ type families interface {
 	kind(t refreshToken) error
 	// check returns an error if no tokens may be issued for g.
 	check(g Grant) error
+	// begin begins a family. It returns how many others it ended to stay within limit.
 	begin(ctx context.Context, t refreshToken, limit int, now, expires time.Time) (ended int, err error)
 	// renew decides on the use of a refresh token. next is the pair that follows it as of now. at is when the token was used
 	// first, if it is Repeated.
 	renew(ctx context.Context, t refreshToken, now time.Time, next Pair) (outcome Outcome, at time.Time, err error)
+	// end ends a family. limited is as for Revocations.Revoke.
 	end(ctx context.Context, t refreshToken, limit int, now, expires time.Time) (limited bool, err error)
 }
 
@@ -180,7 +182,7 @@ func WithStateHash(state func(ctx context.Context, grant Grant) ([]byte, error))
 // ends early when the access token of the pair expires. Without grace, two requests of one client at the same time look
 // like a theft.
 //
-// The store measures it: the clocks of several Issuers need not agree, see Store.
+// The store measures it. The clocks of several Issuers need to agree only to a minute, as for every refresh token.
 func WithGrace(grace time.Duration) Option {
 	return func(c *config) {
 		if grace < 0 || grace > time.Minute {
@@ -211,9 +213,9 @@ type Event struct {
 	Grant Grant
 	// Err is one of these:
 	//   - ErrReused: a refresh token was used a second time, which ended the family. It is a theft, or a client that keeps
-	//     its tokens badly. It happens once for a family, whose tokens are all refused from then on. It is missed if the
-	//     store's answer was lost on the way;
+	//     its tokens badly. It happens once for a family, whose tokens are all refused from then on;
 	//   - ErrFamilyLimit: the grant's subject and client have as many logins, or sign-outs, as WithFamilyLimit permits.
+	// An event is missed if the store's answer was lost on the way.
 	Err error
 	// Ended is how many live families ended by it. It is 0 where that is not known, which is the case with
 	// NewCloudreveCompatible.
@@ -318,9 +320,10 @@ func (i *Issuer) String() string { return "issuer.Issuer" }
 // GoString returns what String does.
 func (i *Issuer) GoString() string { return i.String() }
 
-// Issue returns the first pair of a new family, for someone who has just logged in. An error that matches
+// Issue returns the first pair of a new family, for someone who has just logged in. If the subject has as many logins at the
+// client as WithFamilyLimit permits, it ends one of them. An error that matches
 // authmw.ErrUnavailable means that the store or the state function failed, one that matches ErrInvalidGrant that the
-// state function refused, and any other that grant breaks a limit of Grant's.
+// state function refused, and any other that grant breaks a limit of Grant's or a rule of NewCloudreveCompatible's.
 func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
 	if i == nil || i.families == nil {
 		return Pair{}, unavailable(errNotBuilt)

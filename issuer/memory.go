@@ -9,22 +9,23 @@ import (
 	"time"
 )
 
-// MaxFamilies is how many families a MemoryStore holds, and how many revocations. A full one takes some 500 MB for each.
+// MaxFamilies is how many families a MemoryStore holds, how many revocations, and how many owners with revocations that it no
+// longer keeps one by one. A full one takes up to some 500 MB for each of the three.
 const MaxFamilies = 1_000_000
 
-// ErrStoreFull: a MemoryStore holds MaxFamilies. No live family is dropped for a new one of another owner.
+// ErrStoreFull: a MemoryStore holds MaxFamilies. No live family is dropped for a new one of another owner. An Issuer returns
+// it as authmw.ErrUnavailable.
 var ErrStoreFull = fmt.Errorf("issuer: a MemoryStore holds no more than %d families", MaxFamilies)
 
 // MemoryStore is a Store and Revocations in this process's memory, for a server that runs as one process. When it ends,
-// New's families end with it, and users log in again. Of NewCloudreveCompatible's, revoked tokens work again.
+// New's families end with it, and users log in again. With NewCloudreveCompatible, revoked tokens work again.
 //
-// It takes the times that it is given for the time. Expired entries are dropped as new ones come, and it holds at most
+// It has no clock: it uses the times in its arguments. Expired entries are dropped as new ones come, and it holds at most
 // MaxFamilies. No owner has more than the limit of WithFamilyLimit.
 //
-// For an owner with more revocations than that limit, it forgets the oldest. From then on it reports all of the owner's
-// refresh tokens as revoked that were issued before that one was revoked, or within the minute after. So it ends logins of
-// the owner that were not refreshed since, and never one of another owner. It does the same with the revocation at hand if
-// it is full.
+// For an owner with more revocations than that limit, it forgets the oldest. From then on, every refresh token of that owner
+// counts as revoked if it was issued up to a minute after the time of the forgotten revocation. That ends logins of the
+// owner that were not refreshed since, and no one else's. If the store is full, it treats a new revocation in the same way.
 //
 // A Cloudreve with the same secret does not know what is revoked here, and renews the tokens: see package redisstore for
 // Revocations that both share.
@@ -144,7 +145,8 @@ func (m *MemoryStore) Revoke(_ context.Context, r Revocation) (limited bool, err
 	}
 	err = m.revoked.add(r.Owner, id, r.Now, r.Until, revocation{r.Now})
 	if errors.Is(err, ErrStoreFull) {
-		return true, m.cutOff(r.Owner, r.Now, r.Now, r.Until)
+		err = m.cutOff(r.Owner, r.Now, r.Now, r.Until)
+		limited = err == nil
 	}
 	return limited, err
 }

@@ -20,7 +20,7 @@ type entry[T any] struct {
 
 	position int       // among its owner's
 	queued   int       // in the queue
-	due      time.Time // when expires is looked at: no later than expires, which may have been moved since
+	due      time.Time // when the queue looks at expires next, which may have changed since
 }
 
 // maxExpired is how many entries an add looks at that may have expired. It is more than one, so that they are dropped faster

@@ -20,7 +20,7 @@ type Claims struct {
 	Refresh *Refresh // nil unless the caller wants those of a refresh token too
 }
 
-// Refresh are the claims that refresh tokens have and access tokens have not. One that is absent is empty.
+// Refresh holds the claims that only refresh tokens have. An absent one is empty.
 type Refresh struct {
 	ID          string // jti
 	StateHash   string // in base64

@@ -1,5 +1,5 @@
 // Package compact verifies HS256 JSON Web Tokens in compact serialization, strictly: first the shape of the token, then
-// its MAC, and only then a byte of the payload's JSON. It also signs them.
+// its MAC, and only then a byte of the payload's JSON. It also signs tokens.
 //
 // It is the hot path of package authmw and knows nothing of requests, modes or scopes. A Verifier holds its keys ready
 // for use and pools what a verification needs, so that a valid token costs little more than its MAC.

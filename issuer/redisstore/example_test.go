@@ -16,6 +16,24 @@ func ExampleNew() {
 	client := redis.NewClient(&redis.Options{
 		Addr:                  "127.0.0.1:6379",
 		ContextTimeoutEnabled: true,
+		DialTimeout:           time.Second,
+		ReadTimeout:           time.Second,
+		MaxRetries:            1,
+	})
+	i, err := issuer.New(secret, redisstore.New(client))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = i
+}
+
+// With Sentinel, the client asks which server is the master.
+func ExampleNew_sentinel() {
+	client := redis.NewFailoverClient(&redis.FailoverOptions{
+		MasterName:            "logins",
+		SentinelAddrs:         []string{"127.0.0.1:26379", "127.0.0.1:26380", "127.0.0.1:26381"},
+		ContextTimeoutEnabled: true,
+		DialTimeout:           time.Second,
 		ReadTimeout:           time.Second,
 		MaxRetries:            1,
 	})

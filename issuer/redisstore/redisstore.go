@@ -6,39 +6,47 @@
 //	})
 //	i, err := issuer.New(secret, redisstore.New(client))
 //
-// It needs Redis 5 or later, or Valkey. Each operation is one script on the keys of one owner, a subject at one client: it
-// is atomic, one round trip, and in a cluster in one slot. Keys begin with "authmw:", Cloudreve's with "jwt_revoke_". The
-// commands are EVALSHA and EVAL, and in the scripts TIME, HGET, HSET, HDEL, HKEYS, HLEN, ZADD, ZCARD, ZREM, ZPOPMIN,
-// ZRANGEBYSCORE, ZREMRANGEBYSCORE, ZSCORE, EXISTS, PTTL, PEXPIRE, SET and DEL. In a cluster, go-redis also sends CLUSTER
-// SLOTS and COMMAND.
+// It needs Redis 5 or later, or Valkey. Each operation is one script, which is atomic. It works on the two keys of an owner,
+// which is a subject at one client, or on the one key of a revocation: in a cluster, they are in one slot. It takes one round
+// trip, or two if the server does not know the script yet. A client may repeat it after a lost answer (MaxRetries).
+//
+// Keys begin with "authmw:", Cloudreve's with "jwt_revoke_". Programs that share them must have the same users: the limit
+// of issuer.WithFamilyLimit counts by subject and client alone. The commands are EVALSHA and EVAL, and in the scripts TIME,
+// HGET, HSET, HDEL, HKEYS, HLEN, ZADD, ZCARD, ZREM, ZPOPMIN, ZRANGEBYSCORE, ZREMRANGEBYSCORE, ZSCORE, EXISTS, PTTL,
+// PEXPIRE, SET and DEL. In a cluster, go-redis also sends CLUSTER SLOTS and COMMAND.
 //
 // Identifiers are kept as hashes, except those that Cloudreve has to find. A hash hides a root_token_id, which is random.
 // It does not hide a user's ID from someone who tries all that there may be.
 //
 // # Time
 //
-// Redis measures the grace window with its own clock, so that the clocks of the processes need not agree. They should
-// agree to a minute: a refresh token from a clock further ahead is refused as not yet valid.
+// Redis measures the grace window with its own clock. The clocks of the processes need to agree to a minute: a refresh token
+// from a clock further ahead is refused as not yet valid. The clocks of the Redis servers should agree to a second or so,
+// since a window that one server began may end at another.
 //
 // # Failover
 //
 // Redis replicates after it has answered. If the master fails, the replica that takes over may lack the last writes.
 //
-//   - Logins that were refreshed meanwhile go on. A refresh token carries its generation, and the replica catches up with the
-//     first use of a newer one. An older token still ends the family.
+//   - Logins that were refreshed meanwhile go on, unless they expire by what the replica knows. A refresh token carries its
+//     generation, and the replica catches up with the first use of a newer one. An older token still ends the family.
 //   - Logins that began meanwhile are over, and their users log in again.
 //   - Logins that ended meanwhile, by a sign-out or by a second use of a token, are live again. So are, with
-//     NewCloudreveCompatible, tokens that were revoked meanwhile. The access tokens of a login that ended are valid for as
-//     long in any case.
+//     NewCloudreveCompatible, tokens that were revoked meanwhile. Access tokens are not affected: they work until they
+//     expire.
 //
-// While the old master is down, an Issuer answers authmw.ErrUnavailable for the logins there. A client of a cluster finds the
-// new one when it loads the cluster's state again: set ClusterStateReloadInterval, which is a minute by default, to a few
-// seconds. An old master that is not down but cut off answers as before, until it knows that it is no master any more.
+// While the old master is down, an Issuer answers authmw.ErrUnavailable for the logins there. That takes as long as Redis
+// needs to elect a new master (down-after-milliseconds, cluster-node-timeout) and the client to find it. A client of a
+// cluster finds it when it loads the cluster's state again: set ClusterStateReloadInterval, which is a minute by default, to
+// a few seconds. An old master that is not down but cut off answers as before, until it knows that it was replaced. Logins
+// that were refreshed at both go on with the highest generation.
 //
-// To make both windows small, have a master refuse writes without a replica: min-replicas-to-write 1 and
-// min-replicas-max-lag 1. A server that refuses writes does not answer that a family is unknown or not revoked. The same holds for a restart: with appendonly yes and appendfsync always nothing is lost, with
-// appendfsync everysec a second, and with snapshots alone all since the last one. Redis should evict nothing:
-// maxmemory-policy noeviction. An Issuer answers authmw.ErrUnavailable when a write is refused.
+// To lose fewer writes, and to stop a master that is cut off, let a master refuse writes without a replica:
+// min-replicas-to-write 1 and min-replicas-max-lag 1. Then every call fails with authmw.ErrUnavailable while no replica is
+// connected, so run two or more.
+//
+// A restart loses what was not persisted: nothing with appendonly yes and appendfsync always, a second or two with
+// appendfsync everysec, and with snapshots all since the last one. Redis should evict nothing: maxmemory-policy noeviction.
 //
 // # Memory
 //
@@ -76,10 +84,10 @@ type Store struct{ client redis.UniversalClient }
 // New returns a Store that works through client, which the caller configures and closes.
 //
 // If Redis forgets everything, by a restart without persistence or by evicting keys, the logins of issuer.New are over and
-// users log in again. Tokens that NewCloudreveCompatible's Issuer revoked work again. The package comment says what happens
-// if Redis goes back to an earlier state.
+// users log in again. Tokens that NewCloudreveCompatible's Issuer revoked work again. See Failover above for what happens if
+// Redis goes back to an earlier state.
 //
-// A *redis.Ring is refused: it looks for a key on another server when one is down.
+// With a nil client or a *redis.Ring, every call returns an error: a Ring looks for a key on another server when one is down.
 func New(client redis.UniversalClient) *Store { return &Store{client} }
 
 // run runs a script on keys of one slot. Scripts are used also where a command would do: a client never sends them to a
