@@ -164,6 +164,10 @@ func TestPairsOfOneSecond(t *testing.T) {
 	require.NoError(t, err)
 	third, err := i.Refresh(t.Context(), second.RefreshToken)
 	require.NoError(t, err)
+	for n, pair := range []issuer.Pair{first, second, third} {
+		claims := payloadOf(t, pair.RefreshToken)
+		require.Equal(t, fmt.Sprintf("%s.%d", claims.RootTokenID, n+1), claims.JTI)
+	}
 	require.NotEqual(t, first.RefreshToken, second.RefreshToken)
 	require.NotEqual(t, second.RefreshToken, third.RefreshToken)
 	other, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})

@@ -77,6 +77,30 @@ func TestSign(t *testing.T) {
 	}
 }
 
+// TestSignEveryCharacter has each alone, since one that is escaped hides others.
+func TestSignEveryCharacter(t *testing.T) {
+	s := NewSigner([]byte(testSecret))
+	for c := range rune(0x2100) {
+		claims := &Claims{Subject: string(c)}
+		require.Equal(t, oracleSign(t, claims), s.Sign(claims), "%U", c)
+	}
+}
+
+// TestRefreshClaimsAreReset reads a token after one that had more.
+func TestRefreshClaimsAreReset(t *testing.T) {
+	s, v := NewSigner([]byte(testSecret)), NewVerifier([]byte(testSecret))
+	claims := Claims{Refresh: new(Refresh)}
+	full := &Claims{TokenType: "access", Subject: "a", ExpiresAt: time.Unix(issuedAt+1, 0), Refresh: &Refresh{"id", "AAAA", "root"}}
+	bare := &Claims{TokenType: "access", Subject: "a", ExpiresAt: time.Unix(issuedAt+1, 0)}
+	issued := &Claims{TokenType: "access", Subject: "a", ExpiresAt: time.Unix(issuedAt+1, 0), NotBefore: time.Unix(issuedAt, 0)}
+	for _, next := range []*Claims{bare, issued} {
+		for _, c := range []*Claims{full, next} {
+			require.NoError(t, v.Verify(s.Sign(c), Expect{TokenType: "access", Now: at(issuedAt)}, &claims))
+		}
+		require.Zero(t, *claims.Refresh)
+	}
+}
+
 // TestSignerIsReused has a long token before a short one.
 func TestSignerIsReused(t *testing.T) {
 	s := NewSigner([]byte(testSecret))
