@@ -1,6 +1,9 @@
-.PHONY: test bench load flood
+.PHONY: help test bench load flood
 
-test: ## what CI runs
+help: ## lists the targets
+	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(MAKEFILE_LIST)
+
+test: ## does what CI does, and installs the databases that it needs
 	.ci/run
 
 bench: ## compares authmw with its peers, and writes the tables and the chart of docs/performance.md
