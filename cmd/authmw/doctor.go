@@ -34,6 +34,7 @@ warning about the version that the site reports does not change it.`,
 	flags.StringVar(&address, "url", "", "the site, a `URL` such as http://127.0.0.1:5212")
 	flags.StringVar(&id, "user", "", "the `ID` of the user that the token is for; any, unless given")
 	flags.StringVar(&email, "email", "", "that user's e-mail `ADDRESS`")
+	asJSON := jsonFlag(cmd)
 	return c.withSite(cmd, func(ctx context.Context, s *site, _ []string) error {
 		if id != "" && email != "" {
 			return errBothUsers
@@ -42,7 +43,7 @@ warning about the version that the site reports does not change it.`,
 		if err != nil {
 			return fmt.Errorf("--url: %w", err)
 		}
-		return s.diagnose(ctx, api{asked, address}, id, email)
+		return s.diagnose(ctx, api{asked, address}, id, email, *asJSON)
 	})
 }
 
@@ -56,7 +57,7 @@ const maxSkew = 2 * time.Second
 // maxLeeway is the most that authmw.WithLeeway takes.
 const maxLeeway = 5 * time.Minute
 
-func (s *site) diagnose(ctx context.Context, at api, id, email string) error {
+func (s *site) diagnose(ctx context.Context, at api, id, email string, asJSON bool) error {
 	key, err := s.key(ctx)
 	if err != nil {
 		return err
@@ -87,7 +88,7 @@ func (s *site) diagnose(ctx context.Context, at api, id, email string) error {
 	} else if ok {
 		findings = append(findings, f)
 		if f.verdict == bad {
-			return s.cli.judge(findings) // a token is for its own site
+			return s.cli.judgeAs(asJSON, findings) // a token is for its own site
 		}
 	}
 
@@ -102,7 +103,7 @@ func (s *site) diagnose(ctx context.Context, at api, id, email string) error {
 	case skew.Abs() > maxLeeway:
 		// A site must not choose at what time it is shown a token.
 		findings = append(findings, finding{bad, "clock", fmt.Sprintf("the site's and this one are %s apart: set one of them right", human(skew.Abs()))})
-		return s.cli.judge(findings)
+		return s.cli.judgeAs(asJSON, findings)
 	case skew > 0:
 		findings = append(findings, finding{bad, "clock", fmt.Sprintf("the site's is %s ahead: a server here needs authmw.WithLeeway, or refuses its tokens at first", human(skew))})
 	default:
@@ -125,7 +126,7 @@ func (s *site) diagnose(ctx context.Context, at api, id, email string) error {
 		return err
 	}
 	findings = append(findings, judgeMe(me, subject, u, key.From))
-	return s.cli.judge(findings)
+	return s.cli.judgeAs(asJSON, findings)
 }
 
 var versionPattern = regexp.MustCompile(`^v?(\d{1,4})\.(\d{1,4})\.(\d{1,4})\b`)

@@ -23,7 +23,6 @@ import (
 )
 
 func (c *cli) inspectCommand() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "inspect TOKEN|-",
 		Short: "Show what is in a token, and what is wrong with it",
@@ -40,18 +39,14 @@ whatever is wrong with it; see authmw verify for a verdict.`,
   authmw inspect --json - < token.txt | jq .claims.sub`,
 		Args: arguments(1, math.MaxInt, "a token, or - for standard input"),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
+	asJSON := jsonFlag(cmd)
 	return c.withSite(cmd, func(ctx context.Context, s *site, args []string) error {
 		r, err := s.examine(ctx, args)
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			encoded, err := json.Marshal(r) // not indented, which makes much of little where there is much nesting
-			if err != nil {
-				return err
-			}
-			return c.print("%s\n", printable(string(encoded)))
+		if *asJSON {
+			return c.printJSON(r)
 		}
 		return c.print("%s", r.text(c.paint, c.now()))
 	})
@@ -71,6 +66,7 @@ an Authorization header, or in a command line of curl.`,
   authmw verify --key-file key.txt - < token.txt`,
 		Args: arguments(1, math.MaxInt, "a token, or - for standard input"),
 	}
+	asJSON := jsonFlag(cmd)
 	return c.withSite(cmd, func(ctx context.Context, s *site, args []string) error {
 		if s.read == nil {
 			return errNoKey
@@ -78,6 +74,18 @@ an Authorization header, or in a command line of curl.`,
 		r, err := s.examine(ctx, args)
 		if err != nil {
 			return err
+		}
+		if *asJSON {
+			verdict := verifyJSON{Valid: len(r.Problems) == 0, Sub: r.subject}
+			if !verdict.Valid {
+				verdict.Problem = &r.Problems[0]
+			} else {
+				verdict.ValidUntil = r.Until
+			}
+			if err := c.printJSON(verdict); err != nil || verdict.Valid {
+				return err
+			}
+			return errNo
 		}
 		if len(r.Problems) > 0 {
 			if err := c.print("%s\n", printable(r.Problems[0].String())); err != nil {
@@ -87,6 +95,14 @@ an Authorization header, or in a command line of curl.`,
 		}
 		return c.print("valid: access token of %s, expires %s\n", printable(r.subject), relative(*r.Until, c.now()))
 	})
+}
+
+// verifyJSON is what verify --json prints.
+type verifyJSON struct {
+	Valid      bool       `json:"valid"`
+	Problem    *problem   `json:"problem,omitempty"` // the first one
+	Sub        string     `json:"sub,omitempty"`     // not to be relied on unless valid
+	ValidUntil *time.Time `json:"valid_until,omitempty"`
 }
 
 // report is what there is to say about a token.
@@ -376,6 +392,8 @@ func findToken(input string) (string, error) {
 		return "", errors.New("there is no token: give one, or - and write it to standard input")
 	case token == "Cr" || strings.HasPrefix(token, "Cr "):
 		return "", errors.New("this is the signature of a Cloudreve node (Bearer Cr …), not a token")
+	case strings.ContainsAny(token, "\r\n"):
+		return "", errors.New("there is a line break in the token: give it in one line")
 	case strings.ContainsFunc(token, unicode.IsSpace):
 		return "", errors.New("there is a space in the token: give one token, an Authorization header, or a command line with one in quotes")
 	}

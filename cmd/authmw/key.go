@@ -38,8 +38,9 @@ should be replaced.`,
 		Args:    arguments(0, 0, "no arguments"),
 	}
 	show.Flags().BoolVar(&reveal, "reveal", false, "print the key: whoever sees it can be any user")
+	asJSON := jsonFlag(check)
 	cmd.AddCommand(c.withSite(check, func(ctx context.Context, s *site, _ []string) error {
-		return s.checkKey(ctx)
+		return s.checkKey(ctx, *asJSON)
 	}), c.withSite(show, func(ctx context.Context, s *site, _ []string) error {
 		key, err := s.key(ctx)
 		if err != nil {
@@ -90,7 +91,7 @@ func (c *cli) judge(findings []finding) error {
 	return no
 }
 
-func (s *site) checkKey(ctx context.Context) error {
+func (s *site) checkKey(ctx context.Context, asJSON bool) error {
 	key, err := s.key(ctx)
 	if err != nil {
 		return err
@@ -119,7 +120,7 @@ func (s *site) checkKey(ctx context.Context) error {
 			findings = append(findings, finding{good, ttl.name, human(time.Duration(n) * time.Second)})
 		}
 	}
-	return s.cli.judge(findings)
+	return s.cli.judgeAs(asJSON, findings)
 }
 
 const (

@@ -1,21 +1,18 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/authmw/authmw/client"
+	"github.com/authmw/authmw/internal/cloudreve"
 )
 
 func (c *cli) loginCommand() *cobra.Command {
@@ -58,16 +55,14 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 		}
 	case "":
 		record.Store = inKeyring
-		if err := probe(c.keyring); err != nil {
+		if probe(c.keyring) != nil { // on a machine without a screen there is none
 			record.Store = inFile
-			_, path := all.store(record)
-			c.note("the keyring cannot be used (%v): the tokens will be in %s", err, path)
 		}
 	default:
 		return fmt.Errorf("--store %s is neither keyring nor file", where)
 	}
 	if site.Scheme == "http" && !loopback(site) {
-		c.note("warning: over http, whoever is on the way can read the password and the tokens")
+		c.note("warning: over http, others on the way can read the password and the tokens")
 	}
 	cl, err := all.client(record)
 	if err != nil {
@@ -84,27 +79,18 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 	if err != nil {
 		return err
 	}
-	err = cl.Login(ctx, email, password)
+	err = inTime(ctx, func(ctx context.Context) error { return cl.Login(ctx, email, password) })
 	var second *client.SecondFactorRequired
 	if errors.As(err, &second) {
-		var otp string
-		if otp, err = ask.secret("One-time password: "); err == nil {
-			err = cl.SecondFactor(ctx, second.SessionID, otp)
-		}
-	}
-	for _, no := range []error{client.ErrInvalidCredentials, client.ErrInvalidOTP} {
-		if errors.Is(err, no) {
-			c.note("%v", no)
-			return errNo
-		}
+		err = c.secondFactor(ctx, cl, ask, second.SessionID)
 	}
 	if err != nil {
-		return err
+		return c.loginRefused(err)
 	}
 	if before, err := all.find(address); err == nil && before.Store != record.Store {
 		// The tokens of the login before are in another place, where nobody would find them any more.
 		store, place := all.store(before)
-		if err := store.Update(ctx, func(*client.Login) (*client.Login, error) { return nil, nil }); err != nil {
+		if err := inTime(ctx, func(ctx context.Context) error { return store.Update(ctx, nothing) }); err != nil {
 			c.note("the tokens of the login before are still in %s: %v", place, err)
 		}
 	}
@@ -119,70 +105,60 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 	return c.print("logged in at %s as %s; the tokens are in %s\n", address, printable(stored.Subject()), place)
 }
 
+// nothing is what an Update leaves of a login that is forgotten.
+func nothing(*client.Login) (*client.Login, error) { return nil, nil }
+
+// waitTimeout is how long a command may take for what asks a site or waits for another program.
+const waitTimeout = 30 * time.Second
+
+// inTime does something that must not take longer than waitTimeout.
+func inTime(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, waitTimeout)
+	defer cancel()
+	return do(ctx)
+}
+
+// maxOTPs is how often a one-time password is asked for on a terminal.
+const maxOTPs = 3
+
+// secondFactor is the second step of a login. A wrong one-time password does not end the first step.
+func (c *cli) secondFactor(ctx context.Context, cl *client.Client, ask *questions, sessionID string) error {
+	for try := 1; ; try++ {
+		otp, err := ask.secret("One-time password: ")
+		if err != nil {
+			return err
+		}
+		err = inTime(ctx, func(ctx context.Context) error { return cl.SecondFactor(ctx, sessionID, otp) })
+		if !errors.Is(err, client.ErrInvalidOTP) || ask.terminal == nil || try == maxOTPs {
+			return err
+		}
+		c.note("%v: try again", client.ErrInvalidOTP)
+	}
+}
+
+// loginRefused tells a definite no from a login that could not be tried.
+func (c *cli) loginRefused(err error) error {
+	var refused *client.Error
+	switch {
+	case errors.Is(err, client.ErrInvalidCredentials):
+		c.note("%v", client.ErrInvalidCredentials)
+	case errors.Is(err, client.ErrInvalidOTP):
+		c.note("%v", client.ErrInvalidOTP)
+	case !errors.As(err, &refused) || refused.Code >= cloudreve.CodeServerError:
+		return err
+	case refused.Code == cloudreve.CodeCaptcha:
+		c.note("the site asks for a CAPTCHA at login, which a command line cannot show: have an administrator turn it off, or use a token (authmw token)")
+	case refused.Code == cloudreve.CodeNotFound:
+		c.note("the first step of the login was too long ago: log in again")
+	default:
+		c.note("%v", err)
+	}
+	return errNo
+}
+
 func loopback(site *url.URL) bool {
 	ip := net.ParseIP(site.Hostname())
 	return site.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// questions are asked on a terminal or, without one, answered line by line.
-type questions struct {
-	fd       int
-	terminal *term.Terminal // nil if there is none
-	lines    *bufio.Reader
-}
-
-func (c *cli) questions() *questions {
-	if file, ok := c.in.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		return &questions{fd: int(file.Fd()), terminal: term.NewTerminal(struct {
-			io.Reader
-			io.Writer
-		}{file, c.err}, "")}
-	}
-	return &questions{lines: bufio.NewReader(c.in)}
-}
-
-// line asks for something that may be seen.
-func (q *questions) line(question string) (string, error) {
-	if q.terminal == nil {
-		return "", errors.New("without a terminal, the address has to be given with --email")
-	}
-	return q.ask(question, func() (string, error) {
-		q.terminal.SetPrompt(question)
-		return q.terminal.ReadLine()
-	})
-}
-
-// secret asks for something that must not be seen.
-func (q *questions) secret(question string) (string, error) {
-	return q.ask(question, func() (string, error) {
-		if q.terminal != nil {
-			return q.terminal.ReadPassword(question)
-		}
-		line, err := q.lines.ReadString('\n')
-		if err == io.EOF && line != "" {
-			err = nil
-		}
-		return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), err
-	})
-}
-
-// ask reads an answer. The terminal shows nothing by itself from before the question on.
-func (q *questions) ask(question string, read func() (string, error)) (string, error) {
-	if q.terminal != nil {
-		state, err := term.MakeRaw(q.fd)
-		if err != nil {
-			return "", err
-		}
-		defer func() { _ = term.Restore(q.fd, state) }()
-	}
-	answer, err := read()
-	if err == nil && answer == "" {
-		err = errors.New("the line is empty")
-	}
-	if err != nil { // io.EOF for Ctrl-C too
-		return "", fmt.Errorf("no answer to %q: %w", strings.TrimSuffix(question, ": "), err)
-	}
-	return answer, nil
 }
 
 func (c *cli) logoutCommand() *cobra.Command {
@@ -195,7 +171,7 @@ site is told, and the tokens are deleted. If the site cannot be told, they are
 kept, unless with --forget.
 
 As Cloudreve has it, an access token that was issued works until it expires.`,
-		Args: arguments(0, 1, "at the most the URL of a site"),
+		Args: arguments(0, 1, "no argument but the URL of a site"),
 	}
 	cmd.Flags().BoolVar(&forget, "forget", false, "delete the tokens without telling the site, where they go on to work")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -205,11 +181,11 @@ As Cloudreve has it, an access token that was issued works until it expires.`,
 		}
 		if forget {
 			store, _ := all.store(record)
-			err = store.Update(cmd.Context(), func(*client.Login) (*client.Login, error) { return nil, nil })
+			err = inTime(cmd.Context(), func(ctx context.Context) error { return store.Update(ctx, nothing) })
 		} else {
 			var cl *client.Client
 			if cl, err = all.client(record); err == nil {
-				err = cl.SignOut(cmd.Context())
+				err = inTime(cmd.Context(), cl.SignOut)
 			}
 			if err != nil {
 				err = fmt.Errorf("%w; the tokens are kept (authmw logout --forget deletes them)", err)
@@ -250,7 +226,11 @@ func (c *cli) printLoginToken(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	token, err := cl.Token(ctx)
+	var token client.Token
+	err = inTime(ctx, func(ctx context.Context) (err error) {
+		token, err = cl.Token(ctx)
+		return err
+	})
 	if errors.Is(err, client.ErrLoginRequired) {
 		return c.loginRequired(record, err)
 	}
@@ -267,7 +247,7 @@ func (c *cli) loginRequired(record loginRecord, err error) error {
 }
 
 func (c *cli) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show where you are logged in, and for how long",
 		Long: `Show where you are logged in, where the tokens are kept, and for how long they
@@ -275,48 +255,101 @@ are valid. The first login is the one that other commands use. No site is asked.
 
 The exit status is 1 if you would have to log in again at the first.`,
 		Args: arguments(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.status(cmd.Context()) },
 	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.status(cmd.Context(), *asJSON) }
+	return cmd
 }
 
-func (c *cli) status(ctx context.Context) error {
-	all, first, err := c.chosen("")
+// loginStatus is what is known of a login, and what status --json prints of it.
+type loginStatus struct {
+	Site         string     `json:"site"`
+	KeptIn       string     `json:"kept_in"`
+	LoginNeeded  bool       `json:"login_needed"` // to go on at this site
+	User         string     `json:"user,omitempty"`
+	AccessUntil  *time.Time `json:"access_until,omitempty"`
+	RefreshUntil *time.Time `json:"refresh_until,omitempty"` // absent if there is no refresh token
+	RefusedAt    *time.Time `json:"refused_at,omitempty"`    // when the site refused to renew the login
+	Problem      string     `json:"problem,omitempty"`       // why the tokens cannot be read
+}
+
+func (c *cli) status(ctx context.Context, asJSON bool) error {
+	all, _, err := c.chosen("")
 	if err != nil {
 		return err
 	}
-	over := false
+	var logins []loginStatus
 	for _, record := range all.Records {
-		store, place := all.store(record)
-		findings := []finding{{good, "site", record.Site}, {good, "kept in", place}}
-		login, err := store.Load(ctx)
-		switch {
-		case err != nil:
-			findings = append(findings, finding{bad, "login", printable(err.Error())})
-		case login == nil:
-			findings = append(findings, finding{bad, "login", "gone: log in again"})
-		default:
-			findings = append(findings, finding{good, "user", printable(login.Subject())},
-				c.remaining("access", login.Expiry(), unknown, "renewed when it is needed"))
-			switch {
-			case !login.Refused.IsZero():
-				findings = append(findings, finding{bad, "refresh", fmt.Sprintf("refused by the site %s ago: log in again", human(c.now().Sub(login.Refused).Round(time.Second)))})
-			case login.RefreshToken == "":
-				findings = append(findings, finding{unknown, "refresh", "none"})
-			default:
-				findings = append(findings, c.remaining("refresh", login.RefreshExpiry(), bad, "log in again"))
+		logins = append(logins, c.statusOf(ctx, all, record))
+	}
+	if asJSON {
+		err = c.printJSON(struct {
+			Logins []loginStatus `json:"logins"`
+		}{logins})
+	} else {
+		for _, l := range logins {
+			if err = c.judge(c.describe(l)); err != nil && !errors.Is(err, errNo) {
+				break
 			}
-		}
-		if err := c.judge(findings); err != nil {
-			if !errors.Is(err, errNo) {
-				return err
-			}
-			over = over || record == first
+			err = nil
 		}
 	}
-	if over {
+	if err == nil && logins[0].LoginNeeded {
 		return errNo
 	}
-	return nil
+	return err
+}
+
+func (c *cli) statusOf(ctx context.Context, all *logins, record loginRecord) loginStatus {
+	store, place := all.store(record)
+	s := loginStatus{Site: record.Site, KeptIn: place}
+	login, err := store.Load(ctx)
+	switch {
+	case err != nil:
+		s.Problem, s.LoginNeeded = err.Error(), true
+		return s
+	case login == nil:
+		s.Problem, s.LoginNeeded = "gone: log in again", true
+		return s
+	}
+	known := func(t time.Time) *time.Time {
+		if t.IsZero() {
+			return nil
+		}
+		t = t.UTC()
+		return &t
+	}
+	s.User, s.AccessUntil, s.RefusedAt = login.Subject(), known(login.Expiry()), known(login.Refused)
+	if login.RefreshToken != "" {
+		s.RefreshUntil = known(login.RefreshExpiry())
+	}
+	renewable := login.RefreshToken != "" && login.Refused.IsZero() && (s.RefreshUntil == nil || c.now().Before(*s.RefreshUntil))
+	s.LoginNeeded = !renewable && !c.now().Before(login.Expiry()) || !login.Refused.IsZero()
+	return s
+}
+
+// describe says the same to people.
+func (c *cli) describe(s loginStatus) []finding {
+	findings := []finding{{good, "site", s.Site}, {good, "kept in", s.KeptIn}}
+	if s.Problem != "" {
+		return append(findings, finding{bad, "login", s.Problem})
+	}
+	past, advice := unknown, "renewed when it is needed"
+	if s.LoginNeeded {
+		past, advice = bad, "log in again"
+	}
+	refresh := finding{unknown, "refresh", "none"}
+	switch {
+	case s.RefusedAt != nil:
+		refresh = finding{bad, "refresh", fmt.Sprintf("refused by the site %s ago: log in again", human(c.now().Sub(*s.RefusedAt).Round(time.Second)))}
+	case s.RefreshUntil != nil:
+		refresh = c.remaining("refresh", *s.RefreshUntil, past, "log in again")
+	}
+	access := finding{unknown, "access", "not readable"}
+	if s.AccessUntil != nil {
+		access = c.remaining("access", *s.AccessUntil, past, advice)
+	}
+	return append(findings, finding{good, "user", s.User}, access, refresh)
 }
 
 // remaining says for how long a token is valid, and what becomes of one that is not.

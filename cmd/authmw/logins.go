@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/authmw/authmw/client"
 	"github.com/authmw/authmw/internal/cloudreve"
@@ -116,11 +117,16 @@ func (l *logins) change(ctx context.Context, change func()) error {
 	if err := file.CheckFolder(l.index()); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, waitTimeout)
+	defer cancel()
+	arrived := l.cli.waitingFor(l.index() + ".lock")
+	defer arrived()
 	unlock, err := file.Lock(ctx, l.index()+".lock")
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	arrived()
 	if err := l.read(); err != nil {
 		return err
 	}
@@ -146,9 +152,31 @@ func (l *logins) store(r loginRecord) (client.Store, string) {
 	path := filepath.Join(l.folder, l.name(r))
 	if r.Store == inKeyring {
 		u, _ := url.Parse(r.Site)
-		return &keyringStore{l.cli.keyring, cloudreve.Origin(u), path + ".lock"}, "the keyring"
+		return &announced{&keyringStore{l.cli.keyring, cloudreve.Origin(u), path + ".lock"}, l.cli, path + ".lock"}, "the keyring"
 	}
-	return client.NewFileStore(path + ".json"), path + ".json"
+	return &announced{client.NewFileStore(path + ".json"), l.cli, path + ".json.lock"}, path + ".json"
+}
+
+// announced is a store that says so if it has to wait for another program.
+type announced struct {
+	client.Store
+	cli  *cli
+	lock string
+}
+
+func (a *announced) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
+	arrived := a.cli.waitingFor(a.lock)
+	defer arrived()
+	return a.Store.Update(ctx, func(current *client.Login) (*client.Login, error) {
+		arrived()
+		return change(current)
+	})
+}
+
+// waitingFor tells the user what a command waits for if it is not called off within a second.
+func (c *cli) waitingFor(lock string) (arrived func()) {
+	timer := time.AfterFunc(time.Second, func() { c.note("waiting for another program, which holds %s", lock) })
+	return func() { timer.Stop() }
 }
 
 // client returns a client for a login.

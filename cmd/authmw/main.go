@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ import (
 type cli struct {
 	in       io.Reader
 	out, err io.Writer
+	terminal bool // out is one
 	color    bool
 	environ  []string
 	keyring  secrets
@@ -34,31 +36,58 @@ func main() {
 func start(now func() time.Time, keyring secrets) int {
 	environ := os.Environ()
 	c := &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: environ, keyring: keyring, now: now}
-	c.color = term.IsTerminal(int(os.Stdout.Fd())) && c.env("NO_COLOR") == "" && c.env("TERM") != "dumb"
-	return c.run(context.Background(), os.Args[1:])
+	c.terminal = term.IsTerminal(int(os.Stdout.Fd()))
+	c.color = c.terminal && c.env("NO_COLOR") == "" && c.env("TERM") != "dumb"
+	status := c.run(context.Background(), os.Args[1:])
+	if status > exitSignal {
+		die(syscall.Signal(status - exitSignal))
+	}
+	return status
 }
 
 // The exit statuses. Scripts tell by them whether the answer is no, or there is none.
 const (
 	exitNo       = 1
 	exitNoAnswer = 2
+	exitSignal   = 128 // plus the signal's number
 )
 
 // errNo is the error of a command that has printed its answer, which is no.
 var errNo = errors.New("no")
 
 func (c *cli) run(ctx context.Context, args []string) int {
+	written := &checked{Writer: c.out}
+	c.out = written
 	root := c.command()
 	root.SetArgs(args)
-	switch err := root.ExecuteContext(ctx); {
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = written.err // of what is printed by cobra, such as --help
+	}
+	var signal interrupted
+	switch {
 	case err == nil:
 		return 0
 	case errors.Is(err, errNo):
 		return exitNo
+	case errors.As(err, &signal):
+		return exitSignal + int(signal.by)
 	default:
 		c.note("%v", err)
 		return exitNoAnswer
 	}
+}
+
+// checked keeps the error of a Write, for those who do not look at it.
+type checked struct {
+	io.Writer
+	err error
+}
+
+func (c *checked) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	c.err = errors.Join(c.err, err)
+	return n, err
 }
 
 // note says something to the user in one line that is not the command's output.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ const nowVariable = "AUTHMW_TEST_NOW"
 var captured = time.Unix(1795430989, 0).UTC()
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"authmw": func() {
+	testscript.Main(m, map[string]func(){"status-of": statusOf, "authmw": func() {
 		now := time.Now
 		if text := os.Getenv(nowVariable); text != "" {
 			t, err := time.Parse(time.RFC3339, text)
@@ -42,6 +43,19 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(start(now, testKeyring(os.Getenv(keyringVariable))))
 	}})
+}
+
+// statusOf runs a command, the second argument and those after it, and fails with its output as it does, but only if its exit
+// status is the first argument.
+func statusOf() {
+	command := exec.Command(os.Args[2], os.Args[3:]...)
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	_ = command.Run()
+	if status := fmt.Sprint(command.ProcessState.ExitCode()); status != os.Args[1] {
+		fmt.Fprintln(os.Stderr, "the exit status is", status)
+		os.Exit(0)
+	}
+	os.Exit(1)
 }
 
 // TestScripts types commands as a user does. Those of testdata/database run under each kind of database.
@@ -88,7 +102,7 @@ func params(t *testing.T, dir string, setup func(*testscript.Env) error) testscr
 			env.Setenv("SITE", standIn(t, siteID, captured).URL)
 			env.Setenv("OTHER_SITE", standIn(t, "another", captured.Add(-time.Minute)).URL)
 			site, server := liveSite(t)
-			env.Values["site"] = site
+			env.Values["site"], env.Values["server"] = site, server
 			env.Setenv("LIVE_SITE", server.URL)
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Setenv(keyringVariable, filepath.Join(env.WorkDir, "keyring"))
@@ -141,6 +155,10 @@ func params(t *testing.T, dir string, setup func(*testscript.Env) error) testscr
 					}
 				case "end-logins":
 					site.EndLogins(args[1])
+				case "gone":
+					ts.Value("server").(*httptest.Server).Close()
+				case "ban":
+					site.SetBanned(args[1], true)
 				case "down":
 					site.SetOutage(authmwtest.BadGateway)
 				case "up":
@@ -179,6 +197,10 @@ func standIn(t *testing.T, id string, now time.Time) *httptest.Server {
 		w.Header().Set("Date", now.Add(10*time.Minute).Format(http.TimeFormat))
 		http.StripPrefix("/ahead", site).ServeHTTP(w, r)
 	})
+	mux.HandleFunc("/captcha/", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprint(w, `{"code":40026,"msg":"CAPTCHA error"}`)
+	})
+	mux.HandleFunc("/failing/", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, `{"code":50001,"msg":"DB error"}`) })
 	mux.HandleFunc("/moved/", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "https://elsewhere.example"+strings.TrimPrefix(r.URL.Path, "/moved"), http.StatusFound)
 	})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -50,8 +51,14 @@ if the answer is no: an HTTP status of 400 or more, or a code other than 0.`,
 		}
 		defer func() { _ = response.Body.Close() }()
 		var beginning bytes.Buffer
-		if _, err := io.Copy(c.out, io.TeeReader(response.Body, &capped{&beginning, 1 << 20})); err != nil {
+		var end last
+		if _, err := io.Copy(io.MultiWriter(c.out, &end), io.TeeReader(response.Body, &capped{&beginning, 1 << 20})); err != nil {
 			return fmt.Errorf("the answer broke off: %w", err)
+		}
+		if c.terminal && end != 0 && end != '\n' { // or the prompt would follow on the same line
+			if err := c.print("\n"); err != nil {
+				return err
+			}
 		}
 		if response.StatusCode >= http.StatusBadRequest {
 			c.note("the site answers with status %s", response.Status)
@@ -66,6 +73,16 @@ if the answer is no: an HTTP status of 400 or more, or a code other than 0.`,
 		return nil
 	}
 	return cmd
+}
+
+// last is the last byte that was written.
+type last byte
+
+func (l *last) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		*l = last(p[len(p)-1])
+	}
+	return len(p), nil
 }
 
 // capped keeps what it is given, but not all of what is too much to be an answer of the API's.
@@ -117,7 +134,20 @@ func (l *logins) send(ctx context.Context, record loginRecord, method, path, bod
 	if errors.Is(err, client.ErrLoginRequired) {
 		return nil, l.cli.loginRequired(record, cause(err))
 	}
-	return response, cause(err)
+	return response, l.unreachable(record, cause(err))
+}
+
+// unreachable explains an error of the network, unless that was done.
+func (l *logins) unreachable(record loginRecord, err error) error {
+	var network net.Error
+	var explained *cloudreve.Unreachable
+	if errors.As(err, &network) && !errors.As(err, &explained) {
+		err = &cloudreve.Unreachable{Err: err}
+	}
+	if errors.As(err, &explained) {
+		return fmt.Errorf("%s: %w", record.Site, err)
+	}
+	return err
 }
 
 // cause leaves out what http.Client says of the request, which the user typed.
@@ -129,6 +159,15 @@ func cause(err error) error {
 	return err
 }
 
+// whoamiJSON is what whoami --json prints.
+type whoamiJSON struct {
+	Site  string `json:"site"`
+	User  string `json:"user"`
+	Email string `json:"email"`
+	Name  string `json:"name"`
+	Group string `json:"group"`
+}
+
 func (c *cli) whoamiCommand() *cobra.Command {
 	var site string
 	cmd := &cobra.Command{
@@ -137,6 +176,7 @@ func (c *cli) whoamiCommand() *cobra.Command {
 		Args:  arguments(0, 0, "no arguments but --site with the site"),
 	}
 	cmd.Flags().StringVar(&site, "site", "", "the `URL` of the site, where you are logged in at several")
+	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		all, record, err := c.chosen(site)
 		if err != nil {
@@ -171,6 +211,9 @@ func (c *cli) whoamiCommand() *cobra.Command {
 		case *me.Code != 0:
 			c.note("the site answers %d: %s", *me.Code, me.Msg)
 			return errNo
+		}
+		if *asJSON {
+			return c.printJSON(whoamiJSON{record.Site, me.Data.ID, me.Data.Email, me.Data.Nickname, me.Data.Group.Name})
 		}
 		for _, line := range [][2]string{{"user", me.Data.ID}, {"email", me.Data.Email}, {"name", me.Data.Nickname}, {"group", me.Data.Group.Name}, {"site", record.Site}} {
 			if err := c.print("%-5s  %s\n", line[0], printable(line[1])); err != nil {

@@ -55,8 +55,11 @@ as JSON. That needs the database.`,
 			}
 			return c.printLoginToken(ctx)
 		}
-		if cmd.Flags().Changed("ttl") && order.ttl < time.Second {
+		switch changed := cmd.Flags().Changed("ttl"); {
+		case changed && order.ttl < time.Second:
 			return fmt.Errorf("--ttl %v is too short for a token: write it as 90s, 10m or 24h", order.ttl)
+		case changed && order.ttl > maxTTL:
+			return fmt.Errorf("--ttl %v is too long for a token: the most is ten years, 87600h", order.ttl)
 		}
 		return s.token(ctx, order)
 	})
@@ -90,6 +93,9 @@ func (s *site) token(ctx context.Context, o order) error {
 	from, err := parseTime(o.notBefore, s.cli.now())
 	if err != nil {
 		return err
+	}
+	if s.db == nil && o.user != "" && strings.Trim(o.user, "0123456789") == "" {
+		s.cli.note("warning: %s looks like a number in the database; a token has the ID in the API, such as wGH0 (authmw uid encode %s)", o.user, o.user)
 	}
 	key, err := s.key(ctx)
 	if err != nil {
@@ -137,6 +143,9 @@ func (s *site) token(ctx context.Context, o order) error {
 	if !o.refresh {
 		return s.cli.print("%s\n", pair.AccessToken)
 	}
+	if o.clientID != "" {
+		s.cli.note("warning: Cloudreve refuses this refresh token unless the user has granted the client access, with these scopes")
+	}
 	return json.NewEncoder(s.cli.out).Encode(pair)
 }
 
@@ -170,11 +179,13 @@ func (s *site) seconds(ctx context.Context, name string) (int64, error) {
 	return strconv.ParseInt(value, 10, 64)
 }
 
+// maxTTL is the most that package issuer takes.
+const maxTTL = 10 * 365 * 24 * time.Hour
+
 // ttl returns a setting that is a lifetime, or the fallback if it is none that a token can have.
 func (s *site) ttl(ctx context.Context, name string, fallback time.Duration) time.Duration {
-	const tenYears = 10 * 365 * 24 * 60 * 60
 	n, err := s.seconds(ctx, name)
-	if err != nil || n < 1 || n > tenYears {
+	if err != nil || n < 1 || n > int64(maxTTL/time.Second) {
 		return fallback
 	}
 	return time.Duration(n) * time.Second

@@ -32,6 +32,13 @@ database or from --salt. It is no secret.`,
 		Example: "  authmw uid decode --config data/conf.ini wGH0",
 		Args:    arguments(1, 1, "an ID"),
 	}
+	encodeJSON, decodeJSON := jsonFlag(encode), jsonFlag(decode)
+	show := func(asJSON bool, text any, n int64, id string, t uid.Type) error {
+		if asJSON {
+			return c.printJSON(uidJSON{n, id, typeName(t)})
+		}
+		return c.print("%v\n", text)
+	}
 	cmd.AddCommand(
 		c.withIDs(encode, func(ids *uid.IDs, t uid.Type, argument string) error {
 			n, err := strconv.ParseInt(argument, 10, 64)
@@ -42,28 +49,38 @@ database or from --salt. It is no secret.`,
 			if err != nil {
 				return err
 			}
-			return c.print("%s\n", id)
+			return show(*encodeJSON, id, n, id, t)
 		}),
 		c.withIDs(decode, func(ids *uid.IDs, t uid.Type, argument string) error {
 			n, err := ids.Decode(argument, t)
 			if err != nil {
 				return fmt.Errorf("%s is %s: is this the database of its site?", argument, strings.TrimPrefix(err.Error(), "uid: "))
 			}
-			return c.print("%d\n", n)
+			return show(*decodeJSON, n, n, argument, t)
 		}),
 	)
 	return cmd
 }
 
+// uidJSON is what uid --json prints.
+type uidJSON struct {
+	Number int64  `json:"number"`
+	ID     string `json:"id"`
+	Type   string `json:"type"`
+}
+
+// typeName is a type as --type takes it.
+func typeName(t uid.Type) string { return strings.ReplaceAll(strings.ToLower(t.String()), " ", "-") }
+
 // withIDs adds to cmd the flags for a salt and a type, and has it run with them.
 func (c *cli) withIDs(cmd *cobra.Command, run func(ids *uid.IDs, t uid.Type, argument string) error) *cobra.Command {
 	var names []string
 	for t := uid.Share; t <= uid.Payment; t++ {
-		names = append(names, strings.ReplaceAll(strings.ToLower(t.String()), " ", "-"))
+		names = append(names, typeName(t))
 	}
-	var salt, typeName string
+	var salt, wanted string
 	cmd.Flags().StringVar(&salt, "salt", "", "the setting hash_id_salt")
-	cmd.Flags().StringVar(&typeName, "type", "user", "what it is the ID of, a `TYPE`: "+strings.Join(names, ", "))
+	cmd.Flags().StringVar(&wanted, "type", "user", "what it is the ID of, a `TYPE`: "+strings.Join(names, ", "))
 	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
 	cmd = c.withSite(cmd, func(ctx context.Context, s *site, args []string) error {
 		if cmd.Flags().Changed("salt") && salt == "" {
@@ -71,12 +88,12 @@ func (c *cli) withIDs(cmd *cobra.Command, run func(ids *uid.IDs, t uid.Type, arg
 		}
 		t := uid.Type(-1)
 		for n, name := range names {
-			if name == strings.ToLower(typeName) {
+			if name == strings.ToLower(wanted) {
 				t = uid.Type(n)
 			}
 		}
 		if t < 0 {
-			return fmt.Errorf("there is no type %s: it is one of %s", typeName, strings.Join(names, ", "))
+			return fmt.Errorf("there is no type %s: it is one of %s", wanted, strings.Join(names, ", "))
 		}
 		ids, err := uid.New(salt)
 		if salt == "" {

@@ -26,8 +26,10 @@ const (
 	CodeParameter         = 40001
 	CodeCredentialInvalid = 40020 // a refresh token that does not work, or a token of the wrong type
 	CodeOTP               = 40022
+	CodeCaptcha           = 40026
 	CodeInvalidPassword   = 40080
 	CodeInsufficientScope = 40089
+	CodeServerError       = 50000 // this and all above
 	CodeDBError           = 50001 // for a token: there is no such user, or not an active one
 )
 
@@ -102,6 +104,15 @@ func Backoff(n int, most time.Duration, err error) time.Duration {
 	return backoff
 }
 
+// Unreachable is the error for a site that there is no connection to.
+type Unreachable struct{ Err error }
+
+func (u *Unreachable) Error() string {
+	return fmt.Sprintf("the site cannot be reached: is it running, and is the URL right? (%v)", u.Err)
+}
+
+func (u *Unreachable) Unwrap() error { return u.Err }
+
 // Other is the error for an answer that is not Cloudreve's.
 type Other struct{ Status int }
 
@@ -139,7 +150,7 @@ func (s *Site) Do(ctx context.Context, method, path, token string, body any) (An
 		if errors.As(err, &failed) {
 			err = failed.Err
 		}
-		return Answer{}, fmt.Errorf("the site cannot be reached: is it running, and is the URL right? (%w)", err)
+		return Answer{}, &Unreachable{err}
 	}
 	defer func() { _ = response.Body.Close() }()
 	switch status := response.StatusCode; {

@@ -4,6 +4,7 @@ package file
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -28,7 +29,7 @@ func Lock(ctx context.Context, path string) (unlock func(), err error) {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, errors.Join(errHeld, ctx.Err())
+			return nil, fmt.Errorf("%s: %w: %w", path, errHeld, ctx.Err())
 		}
 	}
 }
