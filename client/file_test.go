@@ -187,21 +187,41 @@ func TestKilledBetweenRefreshAndStore(t *testing.T) {
 	require.NoError(t, err, "neither the lock nor the login is lost")
 }
 
+// TestKilledAtAnyTime has two processes share a file, and kills one of them, again and again: 200 times if AUTHMW_SOAK is set,
+// or else 25 times.
 func TestKilledAtAnyTime(t *testing.T) {
+	kills := 25
+	if os.Getenv("AUTHMW_SOAK") != "" {
+		kills = 200
+	}
 	_, url, path := loggedIn(t, time.Hour)
-	for range 25 {
-		cmd, _, out := start(t, "child-refreshes", url, path)
+	type process struct {
+		cmd *exec.Cmd
+		out *bufio.Reader
+	}
+	var processes [2]process
+	for n := range processes {
+		processes[n].cmd, _, processes[n].out = start(t, "child-refreshes", url, path)
+	}
+	for n := range kills {
+		p := &processes[n%2]
 		for range rand.N(5) + 1 {
-			line, err := out.ReadString('\n')
+			line, err := p.out.ReadString('\n')
 			require.NoError(t, err)
 			require.Equal(t, "refreshed\n", line)
 		}
 		<-time.After(rand.N(3 * time.Millisecond)) // anywhere in what it does over and over again
-		require.NoError(t, cmd.Process.Kill())
-		_ = cmd.Wait()
+		require.NoError(t, p.cmd.Process.Kill())
+		_ = p.cmd.Wait()
 		login, err := client.NewFileStore(path).Load(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, "wGH0", login.Subject())
+		p.cmd, _, p.out = start(t, "child-refreshes", url, path)
+	}
+	t.Logf("%d kills: no file was corrupt, and no login lost", kills)
+	for _, p := range processes {
+		require.NoError(t, p.cmd.Process.Kill())
+		_ = p.cmd.Wait()
 	}
 	c, err := client.New(url, client.NewFileStore(path))
 	require.NoError(t, err)
