@@ -99,6 +99,7 @@ func TestReplacedSQLiteFile(t *testing.T) {
 		}
 	}
 	require.LessOrEqual(t, db.Stats().OpenConnections, 1)
+	require.Zero(t, db.Stats().InUse)
 }
 
 func openServer(t *testing.T, d dialect, s server) *sql.DB {

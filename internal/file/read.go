@@ -29,13 +29,10 @@ func Read(path string, limit int64) ([]byte, fs.FileInfo, error) {
 }
 
 // CheckFolder returns an error if someone else than the user and root can put another file in the place of the one at path:
-// if its folder, where links lead to, belongs to another user, or others can write to it. On Windows it only looks whether
-// there is a folder.
+// if its folder belongs to another user, or others can write to it. A link counts as the folder that it leads to. On Windows
+// it only looks whether there is a folder.
 func CheckFolder(path string) error {
-	folder, err := filepath.EvalSymlinks(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
+	folder := filepath.Dir(path)
 	info, err := os.Stat(folder)
 	switch {
 	case err != nil:
