@@ -160,7 +160,7 @@ func (*SecondFactorRequired) Error() string { return "client: a one-time passwor
 
 // Login logs in with an e-mail address and a password, and stores the tokens in place of those of an earlier login, which
 // it does not end. It asks the site once the store is ready to take them. If the store fails after that, it signs the new
-// login out. The error is a *SecondFactorRequired for a user with a second step; it matches ErrInvalidCredentials or
+// login out. If ctx ends while the site answers, the site may have a login that nobody holds. The error is a *SecondFactorRequired for a user with a second step; it matches ErrInvalidCredentials or
 // another *Error if the site refuses, and is any other if the site or the store failed. A site that asks for a CAPTCHA at
 // login refuses with code 40026.
 func (c *Client) Login(ctx context.Context, email, password string) error {
@@ -194,6 +194,9 @@ func (c *Client) login(ctx context.Context, path string, credentials map[string]
 		if err := c.ours(current); err != nil {
 			return nil, err
 		}
+		if err := c.ready(ctx); err != nil {
+			return nil, err
+		}
 		began := time.Now()
 		data, err := c.call(ctx, http.MethodPost, path, credentials)
 		if err != nil {
@@ -223,6 +226,14 @@ func (c *Client) login(ctx context.Context, path string, credentials map[string]
 	defer c.mu.Unlock()
 	c.generation++
 	c.hold(next)
+	return nil
+}
+
+// ready asks a store that can tell whether it has room for a login.
+func (c *Client) ready(ctx context.Context) error {
+	if store, ok := c.store.(interface{ Ready(context.Context) error }); ok {
+		return store.Ready(ctx)
+	}
 	return nil
 }
 

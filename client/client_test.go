@@ -654,30 +654,47 @@ func TestSleepingLaptop(t *testing.T) {
 // slow is a store whose first Load takes a second to return what it read.
 type slow struct {
 	client.Store
+	takes time.Duration // the first Load
 	loads int
 }
 
 func (s *slow) Load(ctx context.Context) (*client.Login, error) {
 	login, err := s.Store.Load(ctx)
 	if s.loads++; s.loads == 1 {
-		time.Sleep(time.Second)
+		time.Sleep(s.takes)
 	}
 	return login, err
 }
 
 // TestLoginDuringLoad shows that what was read before a login is not taken for what there is after it.
+// TestSlowStore has a store that takes longer to answer than callers wait for a newer token, and a site that hangs: a token that
+// is good for a while is used all the same.
+func TestSlowStore(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.login(t)
+		time.Sleep(59*time.Minute + 50*time.Second)
+		w.site.SetLatency(time.Hour)
+		c := w.another(t, &slow{Store: w.store, takes: 3 * time.Second})
+		began := time.Now()
+		_, err := c.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 3*time.Second, time.Since(began), "as long as the store took")
+		time.Sleep(2 * time.Hour)
+	})
+}
+
 func TestLoginDuringLoad(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		pair := w.site.Issue(issuer.Grant{Subject: "ogUy"})
 		put(t, w.store, &client.Login{Site: siteURL + ":443", AccessToken: pair.AccessToken, RefreshToken: pair.RefreshToken})
-		w.Client = w.another(t, &slow{Store: w.store})
+		w.Client = w.another(t, &slow{Store: w.store, takes: time.Second})
 		go func() { _, _ = w.Token(t.Context()) }()
 		synctest.Wait()
 		w.login(t)
 		time.Sleep(time.Minute)
 		require.Equal(t, "wGH0", subject(t, w))
 
-		w.Client = w.another(t, &slow{Store: w.store})
+		w.Client = w.another(t, &slow{Store: w.store, takes: time.Second})
 		go func() { _, _ = w.Token(t.Context()) }()
 		synctest.Wait()
 		require.NoError(t, w.SignOut(t.Context()))

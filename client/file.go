@@ -36,6 +36,16 @@ func (s *FileStore) String() string { return "client.FileStore(" + s.path + ")" 
 // maxFile is far more than a login has.
 const maxFile = 64 << 10
 
+var errTooLarge = errors.New("the login has more than 64 KiB")
+
+// Ready finds out whether there is room for a login, see Store.
+func (s *FileStore) Ready(context.Context) error {
+	if err := file.Probe(s.path, maxFile); err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	return nil
+}
+
 // Load is part of Store.
 func (s *FileStore) Load(context.Context) (*Login, error) {
 	content, info, err := file.Read(s.path, maxFile)
@@ -49,9 +59,9 @@ func (s *FileStore) Load(context.Context) (*Login, error) {
 	case err != nil:
 		return nil, fmt.Errorf("client: %w", err)
 	case !file.Owned(info):
-		return nil, fmt.Errorf("client: %s belongs to %s", s.path, file.Owner(info))
+		return nil, fmt.Errorf("client: %s belongs to %s: use a file of your own", s.path, file.Owner(info))
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("client: others can read %s, which has mode %04o: log in anew if they may have, and set mode 0600", s.path, info.Mode().Perm())
+		return nil, fmt.Errorf("client: others can read %s, which has mode %04o: set mode 0600, and log in again if they may have", s.path, info.Mode().Perm())
 	}
 	login := new(Login)
 	decoder := json.NewDecoder(bytes.NewReader(content))
@@ -78,9 +88,6 @@ func (s *FileStore) Update(ctx context.Context, change func(*Login) (*Login, err
 	if err != nil {
 		return err
 	}
-	if err := file.Probe(s.path, maxFile); err != nil { // before the site is asked for what could not be kept
-		return fmt.Errorf("client: %w", err)
-	}
 	next, err := change(current)
 	switch {
 	case err != nil:
@@ -91,7 +98,10 @@ func (s *FileStore) Update(ctx context.Context, change func(*Login) (*Login, err
 		err = file.Remove(s.path)
 	default:
 		var content []byte
-		if content, err = json.Marshal(next); err == nil {
+		if content, err = json.Marshal(next); err == nil && len(content) >= maxFile {
+			err = errTooLarge
+		}
+		if err == nil {
 			err = file.Replace(s.path, append(content, '\n'))
 		}
 	}

@@ -406,11 +406,15 @@ func TestFolderOfAnother(t *testing.T) {
 		{"somebody, in their folder", somebody, somebody, false, "stored"},
 		{"somebody, in another's folder", somebody, other, false, "belongs to bin"},
 		{"somebody, in a folder of root's", somebody, 0, false, "permission denied"},
+		{"somebody, in a folder that cannot be listed", somebody, somebody, false, "permission denied"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			folder, err := os.MkdirTemp(dir, "")
 			require.NoError(t, err)
 			require.NoError(t, os.Chmod(folder, 0o755))
+			if strings.HasSuffix(row.name, "listed") {
+				require.NoError(t, os.Chmod(folder, 0o300))
+			}
 			require.NoError(t, os.Chown(folder, row.owner, row.owner))
 			if row.link {
 				require.NoError(t, os.Symlink(folder, folder+".link"))
@@ -422,9 +426,50 @@ func TestFolderOfAnother(t *testing.T) {
 			output, err := command.CombinedOutput()
 			require.NoError(t, err, string(output))
 			require.Contains(t, string(output), row.want)
+			if row.want != "stored" {
+				require.NoFileExists(t, filepath.Join(folder, "login.json"), "an error changes nothing")
+			}
 			require.NoFileExists(t, "/etc/authmw-must-not-be-there")
 		})
 	}
+}
+
+// TestNoRoom has a store that cannot keep more than it has. The site is not asked for tokens, but a login can end.
+func TestNoRoom(t *testing.T) {
+	site, url, path := loggedIn(t, time.Hour)
+	store := client.NewFileStore(path)
+	c, err := client.New(url, store)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Join(path+".new", "in the way"), 0o700))
+	before, err := os.ReadFile(path)
+	require.NoError(t, err)
+	_, err = c.Refresh(t.Context())
+	require.Error(t, err)
+	require.Error(t, c.Login(t.Context(), "admin@example.com", "Passw0rd!"))
+	require.Zero(t, site.Count(refresh))
+	require.Equal(t, 1, site.Count(login), "the first one")
+	after, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+	require.NoError(t, c.SignOut(t.Context()))
+	require.Equal(t, 1, site.Count(signOut))
+	require.NoFileExists(t, path)
+}
+
+// TestLoginThatIsTooLarge is not stored: it could not be read again.
+func TestLoginThatIsTooLarge(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "authmw", "login.json")
+	store := client.NewFileStore(path)
+	put(t, store, &client.Login{Site: "https://cloud.example.com:443", AccessToken: "a"})
+	err := store.Update(t.Context(), func(l *client.Login) (*client.Login, error) {
+		large := *l
+		large.RefreshToken = strings.Repeat("x", 64<<10)
+		return &large, nil
+	})
+	require.ErrorContains(t, err, "more than 64 KiB")
+	stored, err := store.Load(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, stored.RefreshToken)
 }
 
 // TestUpdatesTakeTurns is the one thing that all stores have to hold to.

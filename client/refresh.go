@@ -39,6 +39,7 @@ var (
 // flight is a refresh under way. There is never more than one.
 type flight struct {
 	done     chan struct{} // closed when it is over
+	loaded   chan struct{} // closed when the store has answered
 	patience context.Context
 	token    Token // like err, to be read when it is over
 	err      error
@@ -100,9 +101,16 @@ func (c *Client) token(ctx context.Context, rejected string, force bool) (Token,
 	}
 	c.mu.Unlock()
 
-	impatient := f.patience.Done()
+	impatient, loaded := f.patience.Done(), f.loaded
 	for {
 		select {
+		case <-loaded:
+			loaded = nil
+			if impatient == nil { // the store took longer than that
+				if h := c.inUse(); h.usableFor(rejected, time.Now()) {
+					return h.token, nil
+				}
+			}
 		case <-ctx.Done():
 			return Token{}, ctx.Err()
 		case <-impatient:
@@ -136,7 +144,7 @@ func (c *Client) inUse() *held {
 func (c *Client) begin(rejected string) *flight {
 	ctx, cancel := context.WithTimeout(context.Background(), flightTimeout)
 	impatient, giveUp := context.WithTimeout(context.Background(), patience)
-	f := &flight{done: make(chan struct{}), patience: impatient}
+	f := &flight{done: make(chan struct{}), loaded: make(chan struct{}), patience: impatient}
 	c.flight = f
 	generation := c.generation
 	go func() {
@@ -145,7 +153,7 @@ func (c *Client) begin(rejected string) *flight {
 		var login *Login
 		err := errPanicked // also of a store that ends this goroutine
 		defer func() { c.land(f, generation, login, err) }()
-		login, err = c.renew(ctx, rejected, generation)
+		login, err = c.renew(ctx, f, rejected, generation)
 	}()
 	return f
 }
@@ -203,7 +211,7 @@ func (c *Client) fail(err error) {
 }
 
 // renew returns a login whose token is fresh: from the store, if another process was quicker, or from the site.
-func (c *Client) renew(ctx context.Context, rejected string, generation int) (login *Login, err error) {
+func (c *Client) renew(ctx context.Context, f *flight, rejected string, generation int) (login *Login, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			login, err = nil, errPanicked
@@ -221,6 +229,7 @@ func (c *Client) renew(ctx context.Context, rejected string, generation int) (lo
 		c.held = newHeld(current)
 	}
 	c.mu.Unlock()
+	close(f.loaded)
 	var refused error
 	err = c.store.Update(ctx, func(current *Login) (*Login, error) {
 		// Under the lock it is known who was first.
@@ -289,6 +298,9 @@ func (c *Client) refresh(ctx context.Context, current *Login) (*Login, error) {
 		if !newHeld(latest).due(time.Now()) {
 			return latest, nil
 		}
+	}
+	if err := c.ready(ctx); err != nil {
+		return nil, err
 	}
 	asked := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)

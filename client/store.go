@@ -8,6 +8,9 @@ import (
 // Store keeps the login of a Client, and for all that share it: Clients in one process or, for a FileStore, in several.
 // Each site has a store of its own.
 //
+// A Store may also have a method Ready(ctx context.Context) error. The client calls it within an Update before it asks the
+// site for tokens, and does not ask if it returns an error: a full disk would lose them.
+//
 // It must be safe for concurrent use. An error means that the store could not do its work, never that there is no login;
 // it must not have a token in its text.
 type Store interface {

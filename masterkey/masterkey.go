@@ -64,8 +64,8 @@ type Reader func(ctx context.Context) (Key, error)
 //
 // Open SQLite with mode=ro in its URI: otherwise, the driver takes a wrong path for a database that is to be made, and makes
 // it. Also call SetConnMaxLifetime, with a minute or so: a connection goes on to read a file that was replaced, as when a
-// backup is restored. With the drivers whose type is named after SQLite, Database notices that by itself. It reads the new
-// file, and the Key has a Warning.
+// backup is restored. With the drivers whose type is named after SQLite, Database mostly notices that by itself. It reads the
+// new file, and the Key has a Warning. It does not notice a symbolic link that leads to another file since.
 func Database(db *sql.DB) Reader {
 	files := new(opened)
 	return func(ctx context.Context) (Key, error) {
@@ -79,6 +79,9 @@ func Database(db *sql.DB) Reader {
 		defer func() { _ = conn.Close() }()
 		value, err := query(ctx, conn, setting)
 		if err != nil {
+			if isSQLite(db) && !errors.Is(err, sql.ErrNoRows) {
+				discard(conn) // its file may be none any more, and its name stand for one that is
+			}
 			return Key{}, err
 		}
 		key, err := found([]byte(value), "the setting secret_key in the database",

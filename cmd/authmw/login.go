@@ -79,6 +79,9 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 	if err != nil {
 		return err
 	}
+	if err := all.ready(ctx); err != nil {
+		return err
+	}
 	err = inTime(ctx, func(ctx context.Context) error { return cl.Login(ctx, email, password) })
 	var second *client.SecondFactorRequired
 	if errors.As(err, &second) {
@@ -95,6 +98,9 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 		}
 	}
 	if err := all.put(ctx, record); err != nil {
+		if inTime(ctx, cl.SignOut) != nil {
+			c.note("the login is still there, and its tokens are in the place for them")
+		}
 		return err
 	}
 	store, place := all.store(record)
@@ -187,7 +193,7 @@ As Cloudreve has it, an access token that was issued works until it expires.`,
 			if cl, err = all.client(record); err == nil {
 				err = inTime(cmd.Context(), cl.SignOut)
 			}
-			if err != nil {
+			if fromSite(err) {
 				err = fmt.Errorf("%w; the tokens are kept (authmw logout --forget deletes them)", err)
 			}
 		}
@@ -200,6 +206,15 @@ As Cloudreve has it, an access token that was issued works until it expires.`,
 		return c.print("logged out at %s\n", record.Site)
 	}
 	return cmd
+}
+
+// fromSite reports whether an error is about a site, and not about a place for tokens.
+func fromSite(err error) bool {
+	var unreachable *cloudreve.Unreachable
+	var unavailable *cloudreve.Unavailable
+	var other *cloudreve.Other
+	var refused *client.Error
+	return errors.As(err, &unreachable) || errors.As(err, &unavailable) || errors.As(err, &other) || errors.As(err, &refused)
 }
 
 // chosen returns the login that a command is for.
@@ -306,7 +321,7 @@ func (c *cli) statusOf(ctx context.Context, all *logins, record loginRecord) log
 	login, err := store.Load(ctx)
 	switch {
 	case err != nil:
-		s.Problem, s.LoginNeeded = err.Error(), true
+		s.Problem, s.LoginNeeded = strings.TrimPrefix(err.Error(), "client: "), true
 		return s
 	case login == nil:
 		s.Problem, s.LoginNeeded = "gone: log in again", true

@@ -55,7 +55,14 @@ func (l *logins) read() error {
 		return nil
 	case err != nil:
 		return err
-	case json.Unmarshal(content, l) != nil:
+	}
+	err = json.Unmarshal(content, l)
+	for _, r := range l.Records {
+		if _, invalid := parseSite(r.Site); invalid != nil {
+			err = invalid
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("%s is not a list of logins: delete it, and log in again", l.index())
 	}
 	return nil
@@ -111,6 +118,31 @@ func (l *logins) without(r loginRecord) []loginRecord {
 
 // change changes the list, as it is by then.
 func (l *logins) change(ctx context.Context, change func()) error {
+	return l.locked(ctx, func() error {
+		if err := l.read(); err != nil {
+			return err
+		}
+		change()
+		content, err := json.MarshalIndent(l, "", "  ")
+		if err != nil {
+			return err
+		}
+		return file.Replace(l.index(), append(content, '\n'))
+	})
+}
+
+// ready finds out whether the list can be changed, before there is something to add to it.
+func (l *logins) ready(ctx context.Context) error {
+	return l.locked(ctx, func() error {
+		if err := l.read(); err != nil {
+			return err
+		}
+		return file.Probe(l.index(), 4<<10)
+	})
+}
+
+// locked does something while no other program changes the list.
+func (l *logins) locked(ctx context.Context, do func() error) error {
 	if err := os.MkdirAll(l.folder, 0o700); err != nil {
 		return err
 	}
@@ -127,15 +159,7 @@ func (l *logins) change(ctx context.Context, change func()) error {
 	}
 	defer unlock()
 	arrived()
-	if err := l.read(); err != nil {
-		return err
-	}
-	change()
-	content, err := json.MarshalIndent(l, "", "  ")
-	if err != nil {
-		return err
-	}
-	return file.Replace(l.index(), append(content, '\n'))
+	return do()
 }
 
 // name is a file name for a site: https-cloud.example.com-443.
@@ -162,6 +186,14 @@ type announced struct {
 	client.Store
 	cli  *cli
 	lock string
+}
+
+// Ready is the store's own.
+func (a *announced) Ready(ctx context.Context) error {
+	if store, ok := a.Store.(interface{ Ready(context.Context) error }); ok {
+		return store.Ready(ctx)
+	}
+	return nil
 }
 
 func (a *announced) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {

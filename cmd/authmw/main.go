@@ -86,7 +86,9 @@ type checked struct {
 
 func (c *checked) Write(p []byte) (int, error) {
 	n, err := c.Writer.Write(p)
-	c.err = errors.Join(c.err, err)
+	if c.err == nil {
+		c.err = err
+	}
 	return n, err
 }
 

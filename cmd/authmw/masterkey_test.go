@@ -100,6 +100,37 @@ func TestReplacedSQLiteFile(t *testing.T) {
 	}
 	require.LessOrEqual(t, db.Stats().OpenConnections, 1)
 	require.Zero(t, db.Stats().InUse)
+
+	// The application has connections of its own, which the reading did not see before the file was replaced.
+	var conns []*sql.Conn
+	for range 3 {
+		conn, err := db.Conn(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, conn.PingContext(t.Context()))
+		conns = append(conns, conn)
+	}
+	for _, conn := range conns {
+		require.NoError(t, conn.Close())
+	}
+	restore(keys[0])
+	for range 6 {
+		found, err := read(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, keys[0], string(found.Secret))
+	}
+
+	// Something that is no database is there for a while.
+	require.NoError(t, os.WriteFile(path+".garbage", []byte(strings.Repeat("garbage ", 1000)), 0o600))
+	require.NoError(t, os.Rename(path+".garbage", path))
+	for range 2 {
+		_, err = read(t.Context())
+		require.Error(t, err)
+	}
+	restore(keys[1])
+	found, err := read(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, keys[1], string(found.Secret))
+	require.Zero(t, db.Stats().InUse)
 }
 
 func openServer(t *testing.T, d dialect, s server) *sql.DB {

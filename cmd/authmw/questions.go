@@ -19,6 +19,7 @@ type questions struct {
 	fd       int
 	terminal *term.Terminal // nil if there is none
 	keyboard *keyboard
+	out      io.Writer
 	lines    *bufio.Reader
 }
 
@@ -38,7 +39,7 @@ func (k *keyboard) Read(p []byte) (int, error) {
 
 func (c *cli) questions() *questions {
 	if file, ok := c.in.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		q := &questions{fd: int(file.Fd()), keyboard: &keyboard{File: file}}
+		q := &questions{fd: int(file.Fd()), keyboard: &keyboard{File: file}, out: c.err}
 		q.terminal = term.NewTerminal(struct {
 			io.Reader
 			io.Writer
@@ -85,6 +86,9 @@ func (q *questions) ask(question string, read func() (string, error)) (answer st
 	} else {
 		answer, err = q.onTerminal(read)
 	}
+	if err != nil && q.terminal != nil {
+		_, _ = fmt.Fprintln(q.out) // the question is still on the line
+	}
 	var signal interrupted
 	if errors.As(err, &signal) {
 		return "", err
@@ -100,7 +104,7 @@ func (q *questions) ask(question string, read func() (string, error)) (answer st
 
 func (q *questions) onTerminal(read func() (string, error)) (string, error) {
 	signals := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		if !signal.Ignored(s) {
 			signal.Notify(signals, s)
 		}
@@ -118,6 +122,9 @@ func (q *questions) onTerminal(read func() (string, error)) (string, error) {
 	done := make(chan result, 1)
 	go func() {
 		answer, err := read()
+		if errors.Is(err, term.ErrPasteIndicator) { // pasted, which is as good as typed
+			err = nil
+		}
 		if err != nil && q.keyboard.interrupted {
 			err = interrupted{syscall.SIGINT}
 		}

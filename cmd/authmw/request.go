@@ -139,13 +139,16 @@ func (l *logins) send(ctx context.Context, record loginRecord, method, path, bod
 
 // unreachable explains an error of the network, unless that was done.
 func (l *logins) unreachable(record loginRecord, err error) error {
-	var network net.Error
+	var network *net.OpError
 	var explained *cloudreve.Unreachable
 	if errors.As(err, &network) && !errors.As(err, &explained) {
 		err = &cloudreve.Unreachable{Err: err}
 	}
-	if errors.As(err, &explained) {
+	switch {
+	case errors.As(err, &explained):
 		return fmt.Errorf("%s: %w", record.Site, err)
+	case err == context.DeadlineExceeded: // and nothing more
+		return fmt.Errorf("%s: the site does not answer in time", record.Site)
 	}
 	return err
 }
@@ -182,7 +185,7 @@ func (c *cli) whoamiCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+		ctx, cancel := context.WithTimeout(cmd.Context(), waitTimeout)
 		defer cancel()
 		response, err := all.send(ctx, record, http.MethodGet, "/api/v4/user/me", "")
 		if err != nil {
@@ -209,7 +212,7 @@ func (c *cli) whoamiCommand() *cobra.Command {
 		case response.StatusCode != http.StatusOK, err != nil, me.Code == nil:
 			return fmt.Errorf("%s answers with status %d, but not as Cloudreve v4 does", record.Site, response.StatusCode)
 		case *me.Code != 0:
-			c.note("the site answers %d: %s", *me.Code, me.Msg)
+			c.note("the site answers %d: %.200s", *me.Code, me.Msg)
 			return errNo
 		}
 		if *asJSON {

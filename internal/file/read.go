@@ -42,7 +42,7 @@ func CheckFolder(path string) error {
 	case !Owned(info) && !ownedByRoot(info):
 		return fmt.Errorf("the folder %s belongs to %s, who could put another file there: use a folder of your own", folder, Owner(info))
 	case info.Mode().Perm()&0o022 != 0:
-		return fmt.Errorf("others can write to the folder %s, which has mode %04o: set mode 0700", folder, info.Mode().Perm())
+		return fmt.Errorf("others can write to the folder %s, which has mode %04o: use a folder of your own, with mode 0700", folder, info.Mode().Perm())
 	}
 	return nil
 }

@@ -8,19 +8,20 @@ import (
 	"runtime"
 )
 
-// Replace puts content in place of the file at path, with mode 0600. At no time, whatever crashes, is there a part of it
-// alone, and when Replace returns nil it outlasts a crash of the machine. The caller holds a lock on path: there is one name
+// Replace puts content in place of the file at path, with mode 0600. A crash leaves the file as it was or with all of the
+// content, and when Replace returns nil it outlasts a crash of the machine, on file systems that can sync a folder. When it
+// returns an error, the file is as it was. The caller holds a lock on path: there is one name
 // for what is not complete yet, so that what a crash leaves behind is overwritten by the next call.
 func Replace(path string, content []byte) (err error) {
 	temporary, err := writeBeside(path, content)
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(temporary, path); err != nil {
+	err = changeName(path, func() error { return os.Rename(temporary, path) })
+	if err != nil {
 		_ = os.Remove(temporary)
-		return err
 	}
-	return syncFolder(path)
+	return err
 }
 
 // Probe finds out whether there is room to replace the file at path by as many bytes, on the same terms as Replace.
@@ -29,7 +30,11 @@ func Probe(path string, bytes int) error {
 	if err != nil {
 		return err
 	}
-	return os.Remove(temporary)
+	if err := changeName(path, func() error { return os.Remove(temporary) }); err != nil {
+		_ = os.Remove(temporary)
+		return err
+	}
+	return nil
 }
 
 // writeBeside writes content to a new file beside the one at path. Of a file, link or pipe that is there under its name, it
@@ -59,21 +64,23 @@ func writeBeside(path string, content []byte) (temporary string, err error) {
 
 // Remove removes the file at path, so that it is gone after a crash of the machine too.
 func Remove(path string) error {
-	if err := os.Remove(path); err != nil {
-		return err
-	}
-	return syncFolder(path)
+	return changeName(path, func() error { return os.Remove(path) })
 }
 
-// syncFolder makes a change of the name path last. Windows has no such thing.
-func syncFolder(path string) error {
+// changeName changes a name in the folder of path, and makes the change last. The folder is opened before: once the name is
+// changed, there is no error to return for what was done. Windows has no such thing.
+func changeName(path string, change func() error) error {
 	if runtime.GOOS == "windows" {
-		return nil
+		return change()
 	}
 	folder, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = folder.Close() }()
-	return folder.Sync()
+	if err := change(); err != nil {
+		return err
+	}
+	_ = folder.Sync() // which some file systems refuse for a folder
+	return nil
 }
