@@ -194,6 +194,9 @@ func (c *Client) login(ctx context.Context, path string, credentials map[string]
 		if err := c.ours(current); err != nil {
 			return nil, err
 		}
+		if next != nil { // a store that calls twice does not log in twice
+			return next, nil
+		}
 		if err := c.ready(ctx); err != nil {
 			return nil, err
 		}
@@ -222,12 +225,17 @@ func (c *Client) login(ctx context.Context, path string, credentials map[string]
 		}
 		return err
 	}
+	if next == nil {
+		return errStore
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.generation++
 	c.hold(next)
 	return nil
 }
+
+var errStore = errors.New("client: the store has no error, though nothing was stored")
 
 // ready asks a store that can tell whether it has room for a login.
 func (c *Client) ready(ctx context.Context) error {

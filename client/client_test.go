@@ -397,6 +397,30 @@ func TestLoginThatCannotBeStored(t *testing.T) {
 	})
 }
 
+// odd is a store that does not do as stores must: it calls change as often as it says, and forgets its errors.
+type odd struct {
+	client.Store
+	calls int
+}
+
+func (o odd) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
+	return o.Store.Update(ctx, func(current *client.Login) (next *client.Login, _ error) {
+		for range o.calls {
+			next, _ = change(current)
+		}
+		return next, nil
+	})
+}
+
+func TestStoresThatAreOdd(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		require.ErrorContains(t, w.another(t, odd{w.store, 0}).Login(t.Context(), "admin@example.com", "Passw0rd!"), "nothing was stored")
+		require.ErrorContains(t, w.another(t, odd{w.store, 1}).Login(t.Context(), "admin@example.com", "wrong"), "nothing was stored")
+		require.NoError(t, w.another(t, odd{w.store, 2}).Login(t.Context(), "admin@example.com", "Passw0rd!"))
+		require.Equal(t, 2, w.site.Count(login))
+	})
+}
+
 // TestRefreshesThatHang has a site that does not answer twice. The third try is within the grace of an issuer whose refresh
 // tokens work once.
 func TestRefreshesThatHang(t *testing.T) {

@@ -38,7 +38,7 @@ const maxFile = 64 << 10
 
 var errTooLarge = errors.New("the login has more than 64 KiB")
 
-// Ready finds out whether there is room for a login, see Store.
+// Ready finds out whether there is room for a login, see Store. It changes nothing.
 func (s *FileStore) Ready(context.Context) error {
 	if err := file.Probe(s.path, maxFile); err != nil {
 		return fmt.Errorf("client: %w", err)

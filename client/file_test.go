@@ -364,6 +364,8 @@ func TestPlantedFiles(t *testing.T) {
 			victim, path := filepath.Join(dir, "victim"), filepath.Join(dir, "login.json")
 			require.NoError(t, os.WriteFile(victim, []byte("precious"), 0o644))
 			plant(t, victim, path+".new")
+			plant(t, victim, path+".probe")
+			require.NoError(t, client.NewFileStore(path).Ready(t.Context()))
 			put(t, client.NewFileStore(path), &client.Login{Site: "https://cloud.example.com:443", AccessToken: "a"})
 			content, err := os.ReadFile(victim)
 			require.NoError(t, err)
@@ -440,7 +442,7 @@ func TestNoRoom(t *testing.T) {
 	store := client.NewFileStore(path)
 	c, err := client.New(url, store)
 	require.NoError(t, err)
-	require.NoError(t, os.MkdirAll(filepath.Join(path+".new", "in the way"), 0o700))
+	require.NoError(t, os.MkdirAll(filepath.Join(path+".probe", "in the way"), 0o700))
 	before, err := os.ReadFile(path)
 	require.NoError(t, err)
 	_, err = c.Refresh(t.Context())
@@ -454,6 +456,27 @@ func TestNoRoom(t *testing.T) {
 	require.NoError(t, c.SignOut(t.Context()))
 	require.Equal(t, 1, site.Count(signOut))
 	require.NoFileExists(t, path)
+}
+
+// TestReadyAtAnyTime asks a store whether it is ready while it changes. What it tries out never takes the place of the login.
+func TestReadyAtAnyTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "authmw", "login.json")
+	store := client.NewFileStore(path)
+	put(t, store, &client.Login{Site: "https://cloud.example.com:443", AccessToken: "a"})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 200 {
+			_ = store.Ready(context.Background())
+		}
+	}()
+	for n := range 200 {
+		put(t, store, &client.Login{Site: "https://cloud.example.com:443", AccessToken: fmt.Sprint(n)})
+		login, err := store.Load(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint(n), login.AccessToken)
+	}
+	<-done
 }
 
 // TestLoginThatIsTooLarge is not stored: it could not be read again.

@@ -64,24 +64,28 @@ type Reader func(ctx context.Context) (Key, error)
 //
 // Open SQLite with mode=ro in its URI: otherwise, the driver takes a wrong path for a database that is to be made, and makes
 // it. Also call SetConnMaxLifetime, with a minute or so: a connection goes on to read a file that was replaced, as when a
-// backup is restored. With the drivers whose type is named after SQLite, Database mostly notices that by itself. It reads the
-// new file, and the Key has a Warning. It does not notice a symbolic link that leads to another file since.
+// backup is restored. With a driver whose type is named after SQLite, Database notices a replacement after its first reading.
+// From then on it reads by connections of its own, with mode=ro and no other options, and the Key has a Warning. It does not
+// notice a symbolic link that leads to another file since.
 func Database(db *sql.DB) Reader {
-	files := new(opened)
+	file := new(sqliteFile)
 	return func(ctx context.Context) (Key, error) {
 		if db == nil {
 			return Key{}, errNoDatabase
 		}
-		conn, warning, err := files.connect(ctx, db)
-		if err != nil {
-			return Key{}, unreadable(setting, err)
+		var value, warning string
+		var err error
+		replaced := ""
+		if isSQLite(db) {
+			replaced = file.look(ctx, db)
 		}
-		defer func() { _ = conn.Close() }()
-		value, err := query(ctx, conn, setting)
+		if replaced == "" {
+			value, err = query(ctx, db, setting)
+		} else {
+			value, err = querySQLite(ctx, db.Driver(), replaced, setting)
+			warning = replaced + " was replaced while this program had it open, and connections may still read the old file: call SetConnMaxLifetime on the database"
+		}
 		if err != nil {
-			if isSQLite(db) && !errors.Is(err, sql.ErrNoRows) {
-				discard(conn) // its file may be none any more, and its name stand for one that is
-			}
 			return Key{}, err
 		}
 		key, err := found([]byte(value), "the setting secret_key in the database",
@@ -183,23 +187,16 @@ func Setting(ctx context.Context, db *sql.DB, name string) (string, error) {
 
 var errNoDatabase = errors.New("masterkey: the database is nil")
 
-func unreadable(name string, err error) error {
-	return fmt.Errorf("masterkey: the setting %s cannot be read: is this Cloudreve's database, and is it up? %w", name, err)
-}
-
-// query returns a setting by a *sql.DB or a *sql.Conn.
-func query(ctx context.Context, from interface {
-	QueryRowContext(context.Context, string, ...any) *sql.Row
-}, name string) (string, error) {
+func query(ctx context.Context, db *sql.DB, name string) (string, error) {
 	// Written like this, it is the same statement for every database: nothing in it needs quoting by dialect, and without
 	// an argument it has no placeholder, on whose form they differ.
-	row := from.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = '"+name+"' AND deleted_at IS NULL")
+	row := db.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = '"+name+"' AND deleted_at IS NULL")
 	var value sql.NullString
 	switch err := row.Scan(&value); {
 	case errors.Is(err, sql.ErrNoRows):
 		return "", fmt.Errorf("masterkey: there is no setting %s in this database: start Cloudreve on it once, or name the right one: %w", name, err)
 	case err != nil:
-		return "", unreadable(name, err)
+		return "", fmt.Errorf("masterkey: the setting %s cannot be read: is this Cloudreve's database, and is it up? %w", name, err)
 	default:
 		return value.String, nil
 	}

@@ -6,82 +6,64 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 )
 
-// opened tells connections to an SQLite database whose file was replaced, as when a backup is restored. Such a connection
-// goes on to read the old file, while the name stands for another one.
-type opened struct {
-	mu    sync.Mutex
-	file  fs.FileInfo  // which the name stood for at the last reading
-	fresh map[any]bool // the driver's connections that were opened on that file
-	old   int          // how many others there may be
+// sqliteFile notices that the file of an SQLite database was replaced, as when a backup is restored. The connections of a pool
+// go on to read the old file, while the name stands for another one.
+type sqliteFile struct {
+	mu       sync.Mutex
+	path     string
+	file     fs.FileInfo // which path stood for at the last reading
+	replaced bool        // at any time: there may be old connections in the pool for as long as the program runs
 }
-
-// maxConnections keeps connections that were closed long ago from filling the memory.
-const maxConnections = 64
 
 // isSQLite reports whether db has one of the drivers for SQLite, as far as their names tell.
 func isSQLite(db *sql.DB) bool {
 	return strings.Contains(strings.ToLower(fmt.Sprintf("%T", db.Driver())), "sqlite")
 }
 
-// connect returns a connection for a reading. It has database/sql close those to a file that was replaced, and returns a
-// warning then.
-func (o *opened) connect(ctx context.Context, db *sql.DB) (conn *sql.Conn, warning string, err error) {
-	for {
-		conn, err := db.Conn(ctx)
-		if err != nil || !isSQLite(db) {
-			return conn, warning, err
+// look returns the path of db's file if that was replaced since the first look, and "" otherwise.
+func (s *sqliteFile) look(ctx context.Context, db *sql.DB) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.path == "" {
+		row := db.QueryRowContext(ctx, "SELECT file FROM pragma_database_list WHERE name = 'main'")
+		if row.Scan(&s.path) != nil || s.path == "" {
+			return "" // it is not in a file, or there is no way to tell
 		}
-		var path string
-		row := conn.QueryRowContext(ctx, "SELECT file FROM pragma_database_list WHERE name = 'main'")
-		if row.Scan(&path) != nil || path == "" {
-			return conn, warning, nil // the reading will tell, or it is no file
-		}
-		if o.isFresh(conn, path, db.Stats().OpenConnections) {
-			return conn, warning, nil
-		}
-		discard(conn)
-		warning = fmt.Sprintf("%s was replaced while this program had it open, and other connections may still read the old file: call SetConnMaxLifetime on the database", path)
 	}
+	if now, err := os.Stat(s.path); err == nil {
+		s.replaced = s.replaced || s.file != nil && !os.SameFile(s.file, now)
+		s.file = now
+	}
+	if !s.replaced {
+		return ""
+	}
+	return s.path
 }
 
-// isFresh reports whether conn is to the file that path stands for, as far as can be told. open is how many connections
-// there are.
-func (o *opened) isFresh(conn *sql.Conn, path string, open int) bool {
-	now, err := os.Stat(path)
-	if err != nil {
-		return true // there is nothing to compare with
+// querySQLite returns a setting from the file that path stands for now, by a connection of its own.
+func querySQLite(ctx context.Context, d driver.Driver, path, name string) (string, error) {
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") { // a drive of Windows
+		path = "/" + path
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.file != nil && !os.SameFile(o.file, now) {
-		o.fresh, o.old = nil, open
-	}
-	o.file = now
-	fresh := true
-	_ = conn.Raw(func(c any) error {
-		switch {
-		case o.fresh[c]:
-		case o.old > 0:
-			o.old--
-			fresh = false
-		default:
-			if o.fresh == nil || len(o.fresh) >= maxConnections {
-				o.fresh = map[any]bool{}
-			}
-			o.fresh[c] = true
-		}
-		return nil
-	})
-	return fresh
+	uri := url.URL{Scheme: "file", Path: path, RawQuery: "mode=ro"}
+	db := sql.OpenDB(connector{d, uri.String()})
+	defer func() { _ = db.Close() }()
+	return query(ctx, db, name)
 }
 
-// discard has database/sql close a connection, rather than use it again.
-func discard(conn *sql.Conn) {
-	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
-	_ = conn.Close()
+// connector is the driver.Connector of a driver and a data source name.
+type connector struct {
+	driver driver.Driver
+	name   string
 }
+
+func (c connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.name) }
+func (c connector) Driver() driver.Driver                        { return c.driver }

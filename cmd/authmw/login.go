@@ -90,18 +90,19 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 	if err != nil {
 		return c.loginRefused(err)
 	}
-	if before, err := all.find(address); err == nil && before.Store != record.Store {
-		// The tokens of the login before are in another place, where nobody would find them any more.
-		store, place := all.store(before)
-		if err := inTime(ctx, func(ctx context.Context) error { return store.Update(ctx, nothing) }); err != nil {
-			c.note("the tokens of the login before are still in %s: %v", place, err)
-		}
-	}
+	before, earlier := all.find(address)
 	if err := all.put(ctx, record); err != nil {
 		if inTime(ctx, cl.SignOut) != nil {
 			c.note("the login is still there, and its tokens are in the place for them")
 		}
 		return err
+	}
+	if earlier == nil && before.Store != record.Store {
+		// The tokens of the login before are in another place, where nobody would find them any more.
+		store, place := all.store(before)
+		if err := inTime(ctx, func(ctx context.Context) error { return store.Update(ctx, nothing) }); err != nil {
+			c.note("the tokens of the login before are still in %s: %v", place, err)
+		}
 	}
 	store, place := all.store(record)
 	stored, err := store.Load(ctx)
@@ -201,7 +202,7 @@ As Cloudreve has it, an access token that was issued works until it expires.`,
 			return err
 		}
 		if err := all.drop(cmd.Context(), record); err != nil {
-			return err
+			return fmt.Errorf("you are logged out at %s, but the list of logins still names it: %w", record.Site, err)
 		}
 		return c.print("logged out at %s\n", record.Site)
 	}

@@ -133,7 +133,10 @@ func (q *questions) onTerminal(read func() (string, error)) (string, error) {
 	select {
 	case r := <-done:
 		return r.answer, r.err
-	case s := <-signals:
-		return "", interrupted{s.(syscall.Signal)} // which ends the program, and with it the read
+	case s := <-signals: // which ends the program, and with it the read
+		if s == syscall.SIGQUIT { // for which Go would print all that the program does
+			s = syscall.SIGTERM
+		}
+		return "", interrupted{s.(syscall.Signal)}
 	}
 }

@@ -13,7 +13,7 @@ import (
 // returns an error, the file is as it was. The caller holds a lock on path: there is one name
 // for what is not complete yet, so that what a crash leaves behind is overwritten by the next call.
 func Replace(path string, content []byte) (err error) {
-	temporary, err := writeBeside(path, content)
+	temporary, err := writeBeside(path, ".new", content)
 	if err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func Replace(path string, content []byte) (err error) {
 
 // Probe finds out whether there is room to replace the file at path by as many bytes, on the same terms as Replace.
 func Probe(path string, bytes int) error {
-	temporary, err := writeBeside(path, make([]byte, bytes))
+	temporary, err := writeBeside(path, ".probe", make([]byte, bytes)) // another name, or Replace would take it for its own
 	if err != nil {
 		return err
 	}
@@ -39,8 +39,8 @@ func Probe(path string, bytes int) error {
 
 // writeBeside writes content to a new file beside the one at path. Of a file, link or pipe that is there under its name, it
 // removes the name, and opens none.
-func writeBeside(path string, content []byte) (temporary string, err error) {
-	temporary = path + ".new"
+func writeBeside(path, suffix string, content []byte) (temporary string, err error) {
+	temporary = path + suffix
 	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
