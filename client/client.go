@@ -160,9 +160,11 @@ func (*SecondFactorRequired) Error() string { return "client: a one-time passwor
 
 // Login logs in with an e-mail address and a password, and stores the tokens in place of those of an earlier login, which
 // it does not end. It asks the site once the store is ready to take them. If the store fails after that, it signs the new
-// login out. If ctx ends while the site answers, the site may have a login that nobody holds. The error is a *SecondFactorRequired for a user with a second step; it matches ErrInvalidCredentials or
-// another *Error if the site refuses, and is any other if the site or the store failed. A site that asks for a CAPTCHA at
-// login refuses with code 40026.
+// login out. If ctx ends while the site answers, the site may have a login that nobody holds.
+//
+// The error is a *SecondFactorRequired for a user with a second step. It matches ErrInvalidCredentials or another *Error if
+// the site refuses, and is any other if the site or the store failed. A site that asks for a CAPTCHA at login refuses with
+// code 40026.
 func (c *Client) Login(ctx context.Context, email, password string) error {
 	return c.login(ctx, "/api/v4/session/token", map[string]string{"email": email, "password": password})
 }

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"runtime"
 
 	"github.com/authmw/authmw/internal/file"
@@ -38,7 +36,7 @@ const maxFile = 64 << 10
 
 var errTooLarge = errors.New("the login has more than 64 KiB")
 
-// Ready finds out whether there is room for a login, see Store. It changes nothing.
+// Ready returns an error if there is no room for a login, see Store. It does not change the login.
 func (s *FileStore) Ready(context.Context) error {
 	if err := file.Probe(s.path, maxFile); err != nil {
 		return fmt.Errorf("client: %w", err)
@@ -73,12 +71,6 @@ func (s *FileStore) Load(context.Context) (*Login, error) {
 
 // Update is part of Store.
 func (s *FileStore) Update(ctx context.Context, change func(*Login) (*Login, error)) error {
-	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
-		return fmt.Errorf("client: %w", err)
-	}
-	if err := file.CheckFolder(s.path); err != nil {
-		return fmt.Errorf("client: %w", err)
-	}
 	unlock, err := file.Lock(ctx, s.path+".lock")
 	if err != nil {
 		return fmt.Errorf("client: %w", err)

@@ -8,7 +8,10 @@ import (
 )
 
 // compatible has refresh tokens work until they expire or their family is revoked, as in Cloudreve.
-type compatible struct{ revocations Revocations }
+type compatible struct {
+	revocations Revocations
+	limit       int // of WithFamilyLimit
+}
 
 var (
 	errRotating = errors.New("jti: the token works once, and this issuer's do not")
@@ -32,7 +35,7 @@ func (c *compatible) check(g Grant) error {
 
 func (c *compatible) first() int64 { return 0 }
 
-func (c *compatible) begin(context.Context, refreshToken, int, time.Time, time.Time) (int, error) {
+func (c *compatible) begin(context.Context, refreshToken, time.Time, time.Time) (int, error) {
 	return 0, nil
 }
 
@@ -50,9 +53,9 @@ const revocationMargin = 10*time.Second + earlyRefresh
 
 // end revokes until the last refresh token that could have been issued by now expires. Cloudreve does so for its
 // default lifetime alone, after which a client's refresh tokens, which live longer, work again.
-func (c *compatible) end(ctx context.Context, t refreshToken, limit int, now, expires time.Time) (limited bool, err error) {
+func (c *compatible) end(ctx context.Context, t refreshToken, now, expires time.Time) (limited bool, err error) {
 	return c.revocations.Revoke(ctx, Revocation{
-		Owner: t.owner(), RootTokenID: t.root, Now: now, Until: expires.Add(revocationMargin), Limit: limit,
+		Owner: t.owner(), RootTokenID: t.root, Now: now, Until: expires.Add(revocationMargin), Limit: c.limit,
 	})
 }
 

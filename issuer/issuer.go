@@ -82,15 +82,13 @@ type Issuer struct {
 	newID    func() string
 	ttl      ttl
 	clients  map[string]ttl
-	limit    int
 	state    func(context.Context, Grant) ([]byte, error)
 	observe  func(context.Context, Event)
 }
 
 type ttl struct{ access, refresh time.Duration }
 
-// families is one of the two ways to refresh. limit is WithFamilyLimit's, and expires is when the refresh token of a pair
-// issued now expires.
+// families is one of the two ways to refresh. expires is when the refresh token of a pair issued now expires.
 type families interface {
 	// first returns the generation of a new family's first refresh token.
 	first() int64
@@ -98,13 +96,13 @@ type families interface {
 	kind(t refreshToken) error
 	// check returns an error if no tokens may be issued for g.
 	check(g Grant) error
-	// begin begins a family. It returns how many others it ended to stay within limit.
-	begin(ctx context.Context, t refreshToken, limit int, now, expires time.Time) (ended int, err error)
+	// begin begins a family. It returns how many others it ended to stay within the limit.
+	begin(ctx context.Context, t refreshToken, now, expires time.Time) (ended int, err error)
 	// renew decides on the use of a refresh token. next is the pair that follows it as of now. at is when the token was used
 	// first, if it is Repeated.
 	renew(ctx context.Context, t refreshToken, now time.Time, next Pair) (outcome Outcome, at time.Time, err error)
 	// end ends a family. limited is as for Revocations.Revoke.
-	end(ctx context.Context, t refreshToken, limit int, now, expires time.Time) (limited bool, err error)
+	end(ctx context.Context, t refreshToken, now, expires time.Time) (limited bool, err error)
 }
 
 // An Option changes a default. New and NewCloudreveCompatible report invalid arguments.
@@ -114,6 +112,7 @@ type config struct {
 	Issuer
 	previous [][]byte
 	grace    *time.Duration
+	limit    int
 	errs     []error
 }
 
@@ -258,7 +257,7 @@ func New(secret []byte, store Store, options ...Option) (*Issuer, error) {
 		if c.grace != nil {
 			grace = *c.grace
 		}
-		return &rotating{store: store, grace: grace}
+		return &rotating{store: store, grace: grace, limit: c.limit}
 	})
 }
 
@@ -283,16 +282,16 @@ func NewCloudreveCompatible(secret []byte, revocations Revocations, options ...O
 		if c.grace != nil {
 			c.invalid("WithGrace is for New: here refresh tokens work more than once")
 		}
-		return &compatible{revocations}
+		return &compatible{revocations, c.limit}
 	})
 }
 
 func build(secret []byte, options []Option, way func(*config) families) (*Issuer, error) {
 	c := config{
 		Issuer: Issuer{
-			now: time.Now, newID: uuid.New, ttl: ttl{DefaultAccessTTL, DefaultRefreshTTL}, limit: DefaultFamilyLimit,
-			observe: func(context.Context, Event) {},
+			now: time.Now, newID: uuid.New, ttl: ttl{DefaultAccessTTL, DefaultRefreshTTL}, observe: func(context.Context, Event) {},
 		},
+		limit: DefaultFamilyLimit,
 	}
 	for _, option := range options {
 		if option == nil {
@@ -321,9 +320,11 @@ func (i *Issuer) String() string { return "issuer.Issuer" }
 func (i *Issuer) GoString() string { return i.String() }
 
 // Issue returns the first pair of a new family, for someone who has just logged in. If the subject has as many logins at the
-// client as WithFamilyLimit permits, it ends one of them. An error that matches
-// authmw.ErrUnavailable means that the store or the state function failed, one that matches ErrInvalidGrant that the
-// state function refused, and any other that grant breaks a limit of Grant's or a rule of NewCloudreveCompatible's.
+// client as WithFamilyLimit permits, it ends one of them.
+//
+// An error that matches authmw.ErrUnavailable means that the store or the state function failed, one that matches
+// ErrInvalidGrant that the state function refused, and any other that grant breaks a limit of Grant's or a rule of
+// NewCloudreveCompatible's.
 func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
 	if i == nil || i.families == nil {
 		return Pair{}, unavailable(errNotBuilt)
@@ -348,7 +349,7 @@ func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
 	if err != nil {
 		return Pair{}, fmt.Errorf("issuer: %w", err)
 	}
-	ended, err := i.families.begin(ctx, t, i.limit, now, pair.RefreshExpires)
+	ended, err := i.families.begin(ctx, t, now, pair.RefreshExpires)
 	if err != nil {
 		return Pair{}, unavailable(err)
 	}
@@ -422,7 +423,7 @@ func (i *Issuer) Revoke(ctx context.Context, token string) error {
 	if t.expires.After(expires) { // issued by another who gives more time, or before the lifetime was cut
 		expires = t.expires
 	}
-	limited, err := i.families.end(ctx, t, i.limit, now, expires)
+	limited, err := i.families.end(ctx, t, now, expires)
 	if err != nil {
 		return unavailable(err)
 	}

@@ -13,6 +13,7 @@ import (
 type rotating struct {
 	store Store
 	grace time.Duration
+	limit int // of WithFamilyLimit
 }
 
 // maxGeneration keeps generations exact where numbers are float64, as in the scripts of Redis.
@@ -56,8 +57,8 @@ func (r *rotating) check(Grant) error { return nil }
 
 func (r *rotating) first() int64 { return 1 }
 
-func (r *rotating) begin(ctx context.Context, t refreshToken, limit int, now, expires time.Time) (ended int, err error) {
-	return r.store.Create(ctx, Family{Owner: t.owner(), ID: hashed(t.root), Now: now, Expires: expires, Limit: limit})
+func (r *rotating) begin(ctx context.Context, t refreshToken, now, expires time.Time) (ended int, err error) {
+	return r.store.Create(ctx, Family{Owner: t.owner(), ID: hashed(t.root), Now: now, Expires: expires, Limit: r.limit})
 }
 
 func (r *rotating) renew(ctx context.Context, t refreshToken, now time.Time, p Pair) (Outcome, time.Time, error) {
@@ -68,6 +69,6 @@ func (r *rotating) renew(ctx context.Context, t refreshToken, now time.Time, p P
 	})
 }
 
-func (r *rotating) end(ctx context.Context, t refreshToken, _ int, _, _ time.Time) (limited bool, err error) {
+func (r *rotating) end(ctx context.Context, t refreshToken, _, _ time.Time) (limited bool, err error) {
 	return false, r.store.Delete(ctx, t.owner(), hashed(t.root))
 }

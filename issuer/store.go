@@ -13,7 +13,7 @@ import (
 // atomic: of several calls at once for one owner, the outcome is that of some order of them. In SQL that takes a lock on the
 // owner, since a row lock does not stop another login. An error means that the store could not do its work, never that there
 // is no such family; the Issuer answers authmw.ErrUnavailable and issues nothing. A call that failed may or may not have
-// taken effect. A store, or its client library, may repeat a call: it has the same effect once more.
+// taken effect. A store, or its client library, may repeat a call: twice the same call has the effect of one.
 //
 // Owners and families are named by hashes, 43 characters of base64url. Nothing here is a token, and a store needs to keep
 // nothing that it is not given. IDs of families are unique among all owners. An owner stands for one Subject and ClientID,

@@ -220,7 +220,7 @@ func (s *Source) Keys(context.Context) (*authmw.Keys, error) {
 }
 
 // Reload returns newer Keys than those that failed, if there are any. It reads the key, if that was not done for a failed
-// signature within the last two seconds, and waits until ctx is done, but for no longer than a second.
+// signature within the last two seconds, and waits until ctx is done, at most a second.
 func (s *Source) Reload(ctx context.Context, failed *authmw.Keys) *authmw.Keys {
 	// A reading that was under way when the request came may have missed a change that came before the request. The one
 	// after that has not.

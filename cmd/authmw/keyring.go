@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/zalando/go-keyring"
@@ -78,12 +76,6 @@ func (k *keyringStore) Load(context.Context) (*client.Login, error) {
 }
 
 func (k *keyringStore) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
-	if err := os.MkdirAll(filepath.Dir(k.lock), 0o700); err != nil {
-		return err
-	}
-	if err := file.CheckFolder(k.lock); err != nil {
-		return err
-	}
 	unlock, err := file.Lock(ctx, k.lock)
 	if err != nil {
 		return err

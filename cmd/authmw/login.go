@@ -90,14 +90,14 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 	if err != nil {
 		return c.loginRefused(err)
 	}
-	before, earlier := all.find(address)
+	before, notFound := all.find(address)
 	if err := all.put(ctx, record); err != nil {
 		if inTime(ctx, cl.SignOut) != nil {
 			c.note("the login is still there, and its tokens are in the place for them")
 		}
 		return err
 	}
-	if earlier == nil && before.Store != record.Store {
+	if notFound == nil && before.Store != record.Store {
 		// The tokens of the login before are in another place, where nobody would find them any more.
 		store, place := all.store(before)
 		if err := inTime(ctx, func(ctx context.Context) error { return store.Update(ctx, nothing) }); err != nil {
@@ -242,11 +242,7 @@ func (c *cli) printLoginToken(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var token client.Token
-	err = inTime(ctx, func(ctx context.Context) (err error) {
-		token, err = cl.Token(ctx)
-		return err
-	})
+	token, err := cl.Token(ctx)
 	if errors.Is(err, client.ErrLoginRequired) {
 		return c.loginRequired(record, err)
 	}

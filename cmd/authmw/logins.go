@@ -143,12 +143,6 @@ func (l *logins) ready(ctx context.Context) error {
 
 // locked does something while no other program changes the list.
 func (l *logins) locked(ctx context.Context, do func() error) error {
-	if err := os.MkdirAll(l.folder, 0o700); err != nil {
-		return err
-	}
-	if err := file.CheckFolder(l.index()); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, waitTimeout)
 	defer cancel()
 	arrived := l.cli.waitingFor(l.index() + ".lock")

@@ -133,8 +133,8 @@ func (q *questions) onTerminal(read func() (string, error)) (string, error) {
 	select {
 	case r := <-done:
 		return r.answer, r.err
-	case s := <-signals: // which ends the program, and with it the read
-		if s == syscall.SIGQUIT { // for which Go would print all that the program does
+	case s := <-signals: // the program ends, and the read with it
+		if s == syscall.SIGQUIT { // Go would answer it by printing every goroutine
 			s = syscall.SIGTERM
 		}
 		return "", interrupted{s.(syscall.Signal)}

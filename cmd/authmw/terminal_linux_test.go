@@ -87,7 +87,7 @@ func TestLoginAtTerminal(t *testing.T) {
 	}
 }
 
-// program returns the path of this test's binary under the program's name, by which TestMain tells what it is to be.
+// program returns a path with the program's name for this test's binary. TestMain runs what the name says.
 func program(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "authmw")
 	self, err := os.Executable()

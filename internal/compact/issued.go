@@ -12,6 +12,9 @@ import (
 //
 // It copies from payload only what claims keep: the subject of a user's own token, everything of an OAuth client's.
 func parseIssued(payload []byte, claims *Claims) bool {
+	if claims.Refresh != nil {
+		return false // they are of refresh tokens, whose payload begins otherwise
+	}
 	p := issued{json: payload, ok: true}
 	p.literal(issuedPayload)
 	from, to := p.string()
@@ -22,11 +25,7 @@ func parseIssued(payload []byte, claims *Claims) bool {
 	if !p.ok {
 		return false
 	}
-	refresh := claims.Refresh
-	*claims = Claims{TokenType: "access", ExpiresAt: expiresAt, NotBefore: notBefore, Refresh: refresh}
-	if refresh != nil {
-		*refresh = Refresh{}
-	}
+	*claims = Claims{TokenType: "access", ExpiresAt: expiresAt, NotBefore: notBefore}
 	if p.end() {
 		claims.Subject = string(payload[from:to])
 		return true

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -16,9 +18,16 @@ const interval = 10 * time.Millisecond
 var errHeld = errors.New("the lock is held by another process")
 
 // Lock waits until the lock at path is this caller's alone, or ctx is done. The lock is the system's: it ends with the
-// process that holds it, however that ends. It makes the file if it is not there, with mode
-// 0600; what is in it does not matter. The file is to be left where it is: whoever deletes it makes two locks of one.
+// process that holds it, however that ends. If they are not there, Lock makes the folder, with mode 0700, and the file, with
+// mode 0600; its content does not matter. It returns the error of CheckFolder if there is one. The file must stay where it
+// is: to delete it makes two locks of one.
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	if err := CheckFolder(path); err != nil {
+		return nil, err
+	}
 	for {
 		unlock, err := try(path)
 		if !errors.Is(err, errHeld) {

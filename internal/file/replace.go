@@ -10,44 +10,34 @@ import (
 
 // Replace puts content in place of the file at path, with mode 0600. A crash leaves the file as it was or with all of the
 // content, and when Replace returns nil it outlasts a crash of the machine, on file systems that can sync a folder. When it
-// returns an error, the file is as it was. The caller holds a lock on path: there is one name
-// for what is not complete yet, so that what a crash leaves behind is overwritten by the next call.
-func Replace(path string, content []byte) (err error) {
-	temporary, err := writeBeside(path, ".new", content)
-	if err != nil {
-		return err
-	}
-	err = changeName(path, func() error { return os.Rename(temporary, path) })
-	if err != nil {
-		_ = os.Remove(temporary)
-	}
-	return err
+// returns an error, the file is as it was. The caller holds a lock on path: there is one name for what is not complete yet,
+// so that the next call overwrites what a crash leaves behind.
+func Replace(path string, content []byte) error {
+	return withTemporary(path, ".new", content, func(temporary string) error { return os.Rename(temporary, path) })
 }
 
-// Probe finds out whether there is room to replace the file at path by as many bytes, on the same terms as Replace.
+// Probe finds out whether there is room to replace the file at path by as many bytes, on the same terms as Replace. It writes
+// under another name: beside a Replace, its zeros would take the place of the content.
 func Probe(path string, bytes int) error {
-	temporary, err := writeBeside(path, ".probe", make([]byte, bytes)) // another name, or Replace would take it for its own
-	if err != nil {
-		return err
-	}
-	if err := changeName(path, func() error { return os.Remove(temporary) }); err != nil {
-		_ = os.Remove(temporary)
-		return err
-	}
-	return nil
+	return withTemporary(path, ".probe", make([]byte, bytes), os.Remove)
 }
 
-// writeBeside writes content to a new file beside the one at path. Of a file, link or pipe that is there under its name, it
-// removes the name, and opens none.
-func writeBeside(path, suffix string, content []byte) (temporary string, err error) {
-	temporary = path + suffix
+// withTemporary writes content to a new file beside the one at path, and has use do something with its name. If a file, link
+// or pipe has that name, it removes the name, and opens none. On failure it leaves no file behind.
+func withTemporary(path, suffix string, content []byte, use func(temporary string) error) (err error) {
+	temporary := path + suffix
 	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
+		return err
 	}
 	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return "", err
+		return err
 	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(temporary)
+		}
+	}()
 	_, err = f.Write(content)
 	if err == nil {
 		err = f.Sync()
@@ -56,10 +46,9 @@ func writeBeside(path, suffix string, content []byte) (temporary string, err err
 		err = closed
 	}
 	if err != nil {
-		_ = os.Remove(temporary)
-		return "", err
+		return err
 	}
-	return temporary, nil
+	return changeName(path, func() error { return use(temporary) })
 }
 
 // Remove removes the file at path, so that it is gone after a crash of the machine too.
@@ -67,8 +56,8 @@ func Remove(path string) error {
 	return changeName(path, func() error { return os.Remove(path) })
 }
 
-// changeName changes a name in the folder of path, and makes the change last. The folder is opened before: once the name is
-// changed, there is no error to return for what was done. Windows has no such thing.
+// changeName changes a name in the folder of path, and makes the change last. It opens the folder before: when the name is
+// changed, it must not fail any more. On Windows there is nothing to sync.
 func changeName(path string, change func() error) error {
 	if runtime.GOOS == "windows" {
 		return change()

@@ -2,7 +2,6 @@ package file
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"syscall"
 )
@@ -25,14 +24,3 @@ func try(path string) (unlock func(), err error) {
 	}
 	return nil, &os.PathError{Op: "open", Path: path, Err: err}
 }
-
-// nonBlocking is nothing here.
-const nonBlocking = 0
-
-// Owned reports true: who may do what to a file is not told by its owner here.
-func Owned(fs.FileInfo) bool { return true }
-
-func ownedByRoot(fs.FileInfo) bool { return true }
-
-// Owner returns no name: Owned reports true.
-func Owner(fs.FileInfo) string { return "an unknown user" }

@@ -1,13 +1,8 @@
-//go:build !darwin && !dragonfly && !freebsd && !linux && !netbsd && !openbsd && !windows
+//go:build !darwin && !dragonfly && !freebsd && !linux && !netbsd && !openbsd
 
 package file
 
-import (
-	"errors"
-	"io/fs"
-)
-
-func try(string) (unlock func(), err error) { return nil, errors.ErrUnsupported }
+import "io/fs"
 
 // nonBlocking is nothing here.
 const nonBlocking = 0

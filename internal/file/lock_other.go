@@ -1,0 +1,7 @@
+//go:build !darwin && !dragonfly && !freebsd && !linux && !netbsd && !openbsd && !windows
+
+package file
+
+import "errors"
+
+func try(string) (unlock func(), err error) { return nil, errors.ErrUnsupported }
