@@ -4,7 +4,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
+
+	"github.com/authmw/authmw/internal/strictjson"
 )
 
 // Claims are a token's claims.
@@ -91,8 +92,13 @@ func claimByName(name string) int {
 	return claimUnknown
 }
 
-// maxMembers is how many members the payload may have, including those of nested objects.
-const maxMembers = 100
+const (
+	// MaxScopes is the largest number of elements in scopes, the only array whose elements are kept.
+	MaxScopes = 100
+
+	// maxMembers is the largest number of members in the payload, including those of nested objects.
+	maxMembers = 100
+)
 
 // ParseClaims fills claims from the JSON object payload. It checks form and types, and that no member occurs twice
 // (RFC 7519 section 4: "The Claim Names within a JWT Claims Set MUST be unique"), but none of the values. A null
@@ -102,94 +108,99 @@ func ParseClaims(payload string, claims *Claims) error { return parseClaims(payl
 
 // parseClaims does what ParseClaims does, with a buffer to work in.
 func parseClaims(payload string, claims *Claims, buffer []byte) error {
-	s := scanner{json: payload, maxMembers: maxMembers, buffer: buffer}
-	return s.claims(claims)
-}
-
-func (s *scanner) claims(claims *Claims) error {
 	refresh := claims.Refresh
 	*claims = Claims{Refresh: refresh}
 	if refresh != nil {
 		*refresh = Refresh{}
 	}
-	if !utf8.ValidString(s.json) {
-		return &Error{Kind: Claim, Reason: reasonUTF8}
-	}
 	var (
+		s     = strictjson.New(payload, maxMembers, buffer)
 		seen  uint // a bit for each known claim
 		claim = claimUnknown
 	)
-	for name, ok := s.firstMember(); ok; name, ok = s.nextMember() {
-		claim = claimByName(name)
-		if claim != claimUnknown {
-			if seen&(1<<claim) != 0 {
-				s.fail(reasonDuplicate)
-				break
+	for name, ok := s.FirstMember(); ok; name, ok = s.NextMember() {
+		if claim = claimByName(name); claim == claimUnknown {
+			s.Unique(name, 0)
+			if strictjson.FoldsTo(name, claimNames) {
+				s.Fail(strictjson.ReasonFolded)
 			}
+			s.Skip()
+		} else if seen&(1<<claim) != 0 {
+			s.Fail(strictjson.ReasonDuplicate)
+		} else {
 			seen |= 1 << claim
+			parseClaim(&s, claim, claims)
 		}
-		switch claim {
-		case claimTokenType:
-			claims.TokenType = s.textOrNull()
-		case claimSubject:
-			claims.Subject = s.textOrNull()
-		case claimExpiresAt:
-			// RFC 7519 section 4.1.4: "on or after which the JWT MUST NOT be accepted". Rounding down never accepts longer.
-			claims.ExpiresAt = s.date(false)
-		case claimNotBefore:
-			// Golang-jwt converts nbf to float64, which may round a fraction up to the next second. Rounding up always is
-			// never earlier.
-			claims.NotBefore = s.date(true)
-		case claimScopes:
-			claims.Scopes = s.texts()
-		case claimClientID:
-			claims.ClientID = s.text()
-		case claimStateHash, claimRootTokenID, claimID:
-			if refresh == nil {
-				s.skipText()
-				break
-			}
-			text := s.text()
-			switch claim {
-			case claimStateHash:
-				refresh.StateHash = text
-			case claimRootTokenID:
-				refresh.RootTokenID = text
-			default:
-				refresh.ID = text
-			}
-		case claimIssuer:
-			s.skipText()
-		case claimIssuedAt:
-			s.date(false)
-		case claimAudience:
-			// RFC 7519 section 4.1.3: an array of strings or, for a single audience, a string.
-			if s.peek() == '"' {
-				s.skipText()
-			} else {
-				s.skipTexts()
-			}
-		default:
-			s.unique(name, 0)
-			if foldsTo(name, claimNames) {
-				s.fail(reasonFolded)
-			}
-			s.skip()
-		}
-		if s.reason != "" {
+		if s.Reason != "" {
 			break
 		}
 		claim = claimUnknown
 	}
-	s.end()
-	if s.reason != "" {
-		err := &Error{Kind: Claim, Reason: s.reason}
-		if claim != claimUnknown {
-			err.Member = claimNames[claim]
-		}
-		return err
+	s.End()
+	if s.Reason == "" {
+		return nil
 	}
-	return nil
+	err := &Error{Kind: Claim, Reason: s.Reason}
+	if claim != claimUnknown {
+		err.Member = claimNames[claim]
+	}
+	return err
+}
+
+// parseClaim reads the value of a known claim.
+func parseClaim(s *strictjson.Scanner, claim int, claims *Claims) {
+	switch claim {
+	case claimTokenType:
+		claims.TokenType = s.TextOrNull()
+	case claimSubject:
+		claims.Subject = s.TextOrNull()
+	case claimExpiresAt:
+		// RFC 7519 section 4.1.4: "on or after which the JWT MUST NOT be accepted". Rounding down never accepts longer.
+		claims.ExpiresAt = date(s, false)
+	case claimNotBefore:
+		// Golang-jwt converts nbf to float64, which may round a fraction up to the next second. Rounding up always is
+		// never earlier.
+		claims.NotBefore = date(s, true)
+	case claimScopes:
+		claims.Scopes = s.Texts(MaxScopes)
+	case claimClientID:
+		claims.ClientID = s.Text()
+	case claimIssuedAt:
+		date(s, false)
+	case claimAudience:
+		// RFC 7519 section 4.1.3: an array of strings or, for a single audience, a string.
+		if s.Peek() == '"' {
+			s.SkipText()
+		} else {
+			s.SkipTexts()
+		}
+	default:
+		parseRefresh(s, claim, claims.Refresh)
+	}
+}
+
+// parseRefresh reads a string that only refresh tokens have, or that nothing here uses.
+func parseRefresh(s *strictjson.Scanner, claim int, refresh *Refresh) {
+	switch {
+	case refresh == nil:
+		s.SkipText()
+	case claim == claimStateHash:
+		refresh.StateHash = s.Text()
+	case claim == claimRootTokenID:
+		refresh.RootTokenID = s.Text()
+	case claim == claimID:
+		refresh.ID = s.Text()
+	default:
+		s.SkipText()
+	}
+}
+
+// Expect is what a token must match beyond its MAC.
+type Expect struct {
+	TokenType string           // the exact value of token_type
+	Now       func() time.Time // asked only once the MAC was found right
+	Leeway    time.Duration    // how far exp and nbf may be missed
+	Early     time.Duration    // how far nbf may be missed on top of that
 }
 
 // Check compares the values with what is expected, in the order in which Cloudreve does: an expired refresh token is

@@ -3,7 +3,8 @@ package compact
 import (
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/authmw/authmw/internal/strictjson"
 )
 
 // The header parameters that mean something here, if only that the token is refused. All others are skipped: jku, jwk
@@ -20,50 +21,47 @@ const maxHeaderMembers = 16
 
 // parseHeader checks a JOSE header that is not, to the letter, the one that Cloudreve issues.
 func parseHeader(header string, buffer []byte) error {
-	if !utf8.ValidString(header) {
-		return malformed(reasonUTF8)
-	}
 	var (
-		s         = scanner{json: header, maxMembers: maxHeaderMembers, buffer: buffer}
+		s         = strictjson.New(header, maxHeaderMembers, buffer)
 		algorithm string
 		member    string
 	)
-	for name, ok := s.firstMember(); ok; name, ok = s.nextMember() {
-		s.unique(name, 0)
-		if s.reason != "" {
+	for name, ok := s.FirstMember(); ok; name, ok = s.NextMember() {
+		s.Unique(name, 0)
+		if s.Reason != "" {
 			break
 		}
 		member = name
 		switch name {
 		case "alg":
-			algorithm = s.text()
+			algorithm = s.Text()
 		case "typ":
 			// RFC 7519 section 5.1 recommends "JWT" in upper case but does not demand it. Any other type is another
 			// kind of token (RFC 8725 section 3.11).
-			if typ := s.text(); s.reason == "" && !strings.EqualFold(typ, "JWT") {
-				s.fail(reasonHeaderType)
+			if typ := s.Text(); s.Reason == "" && !strings.EqualFold(typ, "JWT") {
+				s.Fail(reasonHeaderType)
 			}
 		case "kid":
-			s.skipText()
+			s.SkipText()
 		case "crit", "b64", "zip", "enc", "cty":
 			// RFC 7515 section 4.1.11: "If any of the listed extension Header Parameters are not understood and supported
 			// by the recipient, then the JWS is invalid." None is. The others would change what the payload's bytes mean.
-			s.fail(reasonUnsupported)
+			s.Fail(reasonUnsupported)
 		default:
 			member = ""
-			if foldsTo(name, headerNames) {
-				s.fail(reasonFolded)
+			if strictjson.FoldsTo(name, headerNames) {
+				s.Fail(strictjson.ReasonFolded)
 			}
-			s.skip()
+			s.Skip()
 		}
-		if s.reason != "" {
+		if s.Reason != "" {
 			break
 		}
 		member = ""
 	}
-	s.end()
-	if s.reason != "" {
-		return &Error{Kind: Malformed, Member: member, Reason: s.reason}
+	s.End()
+	if s.Reason != "" {
+		return &Error{Kind: Malformed, Member: member, Reason: s.Reason}
 	}
 	// RFC 8725 section 3.1: exactly the one algorithm that the keys are for.
 	if algorithm != "HS256" {

@@ -5,6 +5,17 @@ import (
 	"time"
 )
 
+const (
+	// issuedHeader is {"alg":"HS256","typ":"JWT"}, which Cloudreve and golang-jwt put before every token that they
+	// issue: whoever sends exactly these bytes needs no header parsed.
+	issuedHeader = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
+
+	// issuedPayload is how the payload of every access token from Cloudreve begins, and issuedStart how the token does.
+	// Its 30 bytes are just 40 characters of base64url, so that what follows can be decoded on its own.
+	issuedPayload = `{"token_type":"access","sub":"`
+	issuedStart   = issuedHeader + ".eyJ0b2tlbl90eXBlIjoiYWNjZXNzIiwic3ViIjoi"
+)
+
 // parseIssued is ParseClaims for payloads in just the form that Cloudreve issues for access tokens: these members in
 // this order, without white space and escapes, in ASCII. It reports whether payload is one. If not, claims are left
 // undefined, and nothing is said about payload: that is for ParseClaims to do, which accepts all that this accepts, with

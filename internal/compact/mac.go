@@ -26,6 +26,15 @@ type digest interface {
 
 func newDigest() digest { return sha256.New().(digest) }
 
+// hasher is what computing a MAC works on.
+type hasher struct {
+	digest digest
+	chunk  [512]byte // of the message
+	sum    [sha256.Size]byte
+}
+
+func newHasher() hasher { return hasher{digest: newDigest()} }
+
 func newKey(secret []byte) key {
 	if len(secret) > sha256.BlockSize {
 		sum := sha256.Sum256(secret)
@@ -57,31 +66,31 @@ func stateAfter(blocks ...[]byte) []byte {
 	return state
 }
 
-// mac returns the MAC of the message that inner is the state after the beginning of and whose rest is given. It is in s
+// mac returns the MAC of the message that inner is the state after the beginning of and whose rest is given. It is in h
 // until the next call.
-func (k *key) mac(s *scratch, inner []byte, rest string) []byte {
-	resume(s.digest, inner)
+func (k *key) mac(h *hasher, inner []byte, rest string) []byte {
+	resume(h.digest, inner)
 	for rest != "" {
-		n := copy(s.chunk[:], rest)
-		s.digest.Write(s.chunk[:n])
+		n := copy(h.chunk[:], rest)
+		h.digest.Write(h.chunk[:n])
 		rest = rest[n:]
 	}
-	return k.finish(s)
+	return k.finish(h)
 }
 
 // macBytes is mac of bytes.
-func (k *key) macBytes(s *scratch, inner, rest []byte) []byte {
-	resume(s.digest, inner)
-	s.digest.Write(rest)
-	return k.finish(s)
+func (k *key) macBytes(h *hasher, inner, rest []byte) []byte {
+	resume(h.digest, inner)
+	h.digest.Write(rest)
+	return k.finish(h)
 }
 
 // finish returns the MAC of what the digest was given after the inner pad.
-func (k *key) finish(s *scratch) []byte {
-	sum := s.digest.Sum(s.sum[:0])
-	resume(s.digest, k.outer)
-	s.digest.Write(sum)
-	return s.digest.Sum(sum[:0])
+func (k *key) finish(h *hasher) []byte {
+	sum := h.digest.Sum(h.sum[:0])
+	resume(h.digest, k.outer)
+	h.digest.Write(sum)
+	return h.digest.Sum(sum[:0])
 }
 
 func resume(d digest, state []byte) {

@@ -18,7 +18,7 @@ type Signer struct {
 
 // signing is what one signature works on.
 type signing struct {
-	scratch
+	hasher
 	payload []byte
 	token   []byte
 }
@@ -27,7 +27,7 @@ type signing struct {
 // concern.
 func NewSigner(secret []byte) *Signer {
 	s := &Signer{key: newKey(secret)}
-	s.scratch.New = func() any { return &signing{scratch: scratch{digest: newDigest()}} }
+	s.scratch.New = func() any { return &signing{hasher: newHasher()} }
 	return s
 }
 
@@ -45,7 +45,7 @@ func (s *Signer) Sign(claims *Claims) string {
 	if bytes.HasPrefix(rest, []byte(issuedStart[:sha256.BlockSize])) {
 		inner, rest = s.key.issued, rest[sha256.BlockSize:]
 	}
-	mac := s.key.macBytes(&w.scratch, inner, rest)
+	mac := s.key.macBytes(&w.hasher, inner, rest)
 	w.token = append(w.token, '.')
 	w.token = base64.RawURLEncoding.AppendEncode(w.token, mac)
 	return string(w.token)

@@ -1,52 +1,73 @@
-package compact
+// Package strictjson reads JSON objects (RFC 8259) that strangers sent. It accepts less than encoding/json: it does not
+// fold letter case, replace bad UTF-8 or let a second member of the same name win.
+package strictjson
 
 import (
 	"hash/maphash"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// Limits on one JSON object. They bound the work on input from unauthenticated senders.
+// The reasons to refuse an object.
 const (
-	maxDepth = 16 // levels of objects and arrays, including the outermost
-
-	// MaxScopes is the largest number of elements in scopes, the only array whose elements are kept.
-	MaxScopes = 100
+	ReasonSyntax     = "not one JSON object"
+	ReasonUTF8       = "not UTF-8"
+	ReasonDepth      = "nested deeper than 16"
+	ReasonMembers    = "too many members"
+	ReasonElements   = "too many elements"
+	ReasonDuplicate  = "member given twice"
+	ReasonFolded     = "member name in other letter case"
+	ReasonRange      = "number of 10^308 or more"
+	ReasonNotString  = "not a string"
+	ReasonNotStrings = "not an array of strings"
 )
 
-// scanner reads one JSON object (RFC 8259) from left to right. It accepts less than encoding/json does: nothing in it
-// folds letter case, replaces bad UTF-8 or lets a second member of the same name win.
+// maxDepth is the limit on levels of objects and arrays, including the outermost. With the limit on members, it bounds
+// the work on one object.
+const maxDepth = 16
+
+// Scanner reads one JSON object from left to right. Make one with New.
 //
-// The first error is kept in reason and ends the input. Every later read then fails too, so callers
-// need to check reason only where they stop.
+// The first error is kept in Reason and ends the input. Every later read then fails too, so callers need to check Reason
+// only where they stop.
 //
-// Reading is linear in the length of the input, except for comparing the names of members. The
-// limit on members bounds that.
-type scanner struct {
+// Reading is linear in the length of the input, except for comparing the names of members. The limit on members bounds
+// that.
+type Scanner struct {
+	Reason string // why the input is refused; empty if it is not
+
 	json       string
 	pos        int
 	depth      int
-	names      []memberName // of the members of all open objects, see unique
+	names      []memberName // of the members of all open objects, see Unique
 	members    int          // read so far, at every depth
 	maxMembers int
 	buffer     []byte // for strings with escapes; nothing keeps a part of it
 	steps      int    // values read and names compared so far; tests bound them
-	reason     string
 }
 
-func (s *scanner) fail(reason string) {
-	if s.reason == "" {
-		s.reason = reason
+// New returns a Scanner of json. It accepts at most maxMembers members, including those of nested objects. It uses the
+// bytes of buffer, which may be nil, until its last read.
+func New(json string, maxMembers int, buffer []byte) Scanner {
+	s := Scanner{json: json, maxMembers: maxMembers, buffer: buffer}
+	if !utf8.ValidString(json) {
+		s.Fail(ReasonUTF8)
+	}
+	return s
+}
+
+// Fail refuses the input for a reason, unless it was refused before.
+func (s *Scanner) Fail(reason string) {
+	if s.Reason == "" {
+		s.Reason = reason
 	}
 	s.pos = len(s.json)
 }
 
-// peek returns the next byte that is not white space, or 0 at the end.
-func (s *scanner) peek() byte {
+// Peek returns the next byte that is not white space, or 0 at the end.
+func (s *Scanner) Peek() byte {
 	for ; s.pos < len(s.json); s.pos++ {
 		switch c := s.json[s.pos]; c {
 		case ' ', '\t', '\n', '\r':
@@ -58,36 +79,36 @@ func (s *scanner) peek() byte {
 }
 
 // take consumes c if it is the next byte that is not white space.
-func (s *scanner) take(c byte) bool {
-	if s.peek() != c {
+func (s *Scanner) take(c byte) bool {
+	if s.Peek() != c {
 		return false
 	}
 	s.pos++
 	return true
 }
 
-func (s *scanner) expect(c byte) {
+func (s *Scanner) expect(c byte) {
 	if !s.take(c) {
-		s.fail(reasonSyntax)
+		s.Fail(ReasonSyntax)
 	}
 }
 
-// end checks that nothing but white space is left.
-func (s *scanner) end() {
-	if s.peek(); s.pos < len(s.json) {
-		s.fail(reasonSyntax)
+// End checks that nothing but white space is left.
+func (s *Scanner) End() {
+	if s.Peek(); s.pos < len(s.json) {
+		s.Fail(ReasonSyntax)
 	}
 }
 
-func (s *scanner) enter(open byte) {
+func (s *Scanner) enter(open byte) {
 	s.expect(open)
 	if s.depth++; s.depth > maxDepth {
-		s.fail(reasonDepth)
+		s.Fail(ReasonDepth)
 	}
 }
 
-// firstMember enters an object and returns the name of its first member; ok is false if it has none, or on failure.
-func (s *scanner) firstMember() (name string, ok bool) {
+// FirstMember enters an object and returns the name of its first member; ok is false if it has none, or on failure.
+func (s *Scanner) FirstMember() (name string, ok bool) {
 	s.enter('{')
 	if s.take('}') {
 		s.depth--
@@ -96,9 +117,9 @@ func (s *scanner) firstMember() (name string, ok bool) {
 	return s.name()
 }
 
-// nextMember returns the name of the next member once the last one's value was read; ok is false at the object's end,
+// NextMember returns the name of the next member once the last one's value was read; ok is false at the object's end,
 // or on failure.
-func (s *scanner) nextMember() (name string, ok bool) {
+func (s *Scanner) NextMember() (name string, ok bool) {
 	if !s.next('}') {
 		return "", false
 	}
@@ -107,8 +128,8 @@ func (s *scanner) nextMember() (name string, ok bool) {
 
 // next reads what follows a member or an element: a comma, or the end of the object or array. It reports whether it was
 // a comma.
-func (s *scanner) next(end byte) bool {
-	switch s.peek() {
+func (s *Scanner) next(end byte) bool {
+	switch s.Peek() {
 	case ',':
 		s.pos++
 		return true
@@ -116,18 +137,18 @@ func (s *scanner) next(end byte) bool {
 		s.pos++
 		s.depth--
 	default:
-		s.fail(reasonSyntax)
+		s.Fail(ReasonSyntax)
 	}
 	return false
 }
 
-func (s *scanner) name() (name string, ok bool) {
-	name = s.string()
+func (s *Scanner) name() (name string, ok bool) {
+	name = s.quoted()
 	s.expect(':')
 	if s.members++; s.members > s.maxMembers {
-		s.fail(reasonMembers)
+		s.Fail(ReasonMembers)
 	}
-	return name, s.reason == ""
+	return name, s.Reason == ""
 }
 
 // memberName is a name with its hash, which is cheaper to compare.
@@ -139,14 +160,14 @@ type memberName struct {
 // hashSeed is random, so that nobody can make up names with the same hash.
 var hashSeed = maphash.MakeSeed()
 
-// unique fails if name is among s.names[first:], the names of the members of one object, and
+// Unique fails if name is among s.names[first:], the names of the members of one object, and
 // otherwise adds it to them. A nested object appends its own names and removes them at its end.
-func (s *scanner) unique(name string, first int) {
+func (s *Scanner) Unique(name string, first int) {
 	m := memberName{name, maphash.String(hashSeed, name)}
 	for i := range s.names[first:] {
 		s.steps++
 		if sibling := &s.names[first+i]; sibling.hash == m.hash && sibling.name == m.name {
-			s.fail(reasonDuplicate)
+			s.Fail(ReasonDuplicate)
 			return
 		}
 	}
@@ -165,23 +186,23 @@ func grow[T any](list []T, limit int) []T {
 	return slices.Grow(list, limit-len(list))
 }
 
-// firstElement enters an array and reports whether it has an element.
-func (s *scanner) firstElement() bool {
+// FirstElement enters an array and reports whether it has an element.
+func (s *Scanner) FirstElement() bool {
 	s.enter('[')
 	if s.take(']') {
 		s.depth--
 		return false
 	}
-	return s.reason == ""
+	return s.Reason == ""
 }
 
-// nextElement reports whether another element follows the one just read.
-func (s *scanner) nextElement() bool { return s.next(']') }
+// NextElement reports whether another element follows the one just read.
+func (s *Scanner) NextElement() bool { return s.next(']') }
 
-// string reads a string. Without escapes it is a slice of the input.
-func (s *scanner) string() string {
+// quoted reads a string. Without escapes it is a slice of the input.
+func (s *Scanner) quoted() string {
 	if !s.take('"') {
-		s.fail(reasonSyntax)
+		s.Fail(ReasonSyntax)
 		return ""
 	}
 	s.steps++
@@ -192,18 +213,18 @@ func (s *scanner) string() string {
 			s.pos = i + 1
 			return value
 		case c == '\\':
-			return s.escapedString(i)
+			return s.escaped(i)
 		case c < ' ':
-			s.fail(reasonSyntax)
+			s.Fail(ReasonSyntax)
 			return ""
 		}
 	}
-	s.fail(reasonSyntax)
+	s.Fail(ReasonSyntax)
 	return ""
 }
 
-// escapedString reads a string whose first escape is at i.
-func (s *scanner) escapedString(i int) string {
+// escaped reads a string whose first escape is at i.
+func (s *Scanner) escaped(i int) string {
 	value := append(s.buffer[:0], s.json[s.pos:i]...)
 	for i < len(s.json) {
 		switch c := s.json[i]; {
@@ -213,7 +234,7 @@ func (s *scanner) escapedString(i int) string {
 		case c == '\\':
 			r, size, reason := unescape(s.json[i:])
 			if reason != "" {
-				s.fail(reason)
+				s.Fail(reason)
 				return ""
 			}
 			if r < utf8.RuneSelf {
@@ -223,21 +244,21 @@ func (s *scanner) escapedString(i int) string {
 			}
 			i += size
 		case c < ' ':
-			s.fail(reasonSyntax)
+			s.Fail(ReasonSyntax)
 			return ""
 		default:
 			value = append(value, c)
 			i++
 		}
 	}
-	s.fail(reasonSyntax)
+	s.Fail(ReasonSyntax)
 	return ""
 }
 
-// skipString reads a string without decoding it, which allocates nothing.
-func (s *scanner) skipString() {
+// skipQuoted reads a string without decoding it, which allocates nothing.
+func (s *Scanner) skipQuoted() {
 	if !s.take('"') {
-		s.fail(reasonSyntax)
+		s.Fail(ReasonSyntax)
 		return
 	}
 	s.steps++
@@ -249,18 +270,18 @@ func (s *scanner) skipString() {
 		case c == '\\':
 			_, size, reason := unescape(s.json[i:])
 			if reason != "" {
-				s.fail(reason)
+				s.Fail(reason)
 				return
 			}
 			i += size
 		case c < ' ':
-			s.fail(reasonSyntax)
+			s.Fail(ReasonSyntax)
 			return
 		default:
 			i++
 		}
 	}
-	s.fail(reasonSyntax)
+	s.Fail(ReasonSyntax)
 }
 
 // simpleEscapes has the characters that the escapes of one letter stand for. It is a table, since a processor cannot
@@ -271,7 +292,7 @@ var simpleEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\
 // the escape, or the reason why it is not valid.
 func unescape(text string) (r rune, size int, reason string) {
 	if len(text) < 2 {
-		return 0, 0, reasonSyntax
+		return 0, 0, ReasonSyntax
 	}
 	if c := simpleEscapes[text[1]]; c != 0 {
 		return rune(c), 2, ""
@@ -279,7 +300,7 @@ func unescape(text string) (r rune, size int, reason string) {
 	r, ok := hex4(text[2:])
 	switch {
 	case text[1] != 'u' || !ok:
-		return 0, 0, reasonSyntax
+		return 0, 0, ReasonSyntax
 	case !utf16.IsSurrogate(r):
 		return r, 6, ""
 	}
@@ -290,7 +311,7 @@ func unescape(text string) (r rune, size int, reason string) {
 			return r, 12, ""
 		}
 	}
-	return 0, 0, reasonUTF8
+	return 0, 0, ReasonUTF8
 }
 
 // hexDigits has the values of the hexadecimal digits, and notHex for all other bytes. It is a table for the reason that
@@ -320,81 +341,81 @@ func hex4(s string) (r rune, ok bool) {
 	return rune(a)<<12 | rune(b)<<8 | rune(c)<<4 | rune(d), (a|b|c|d)&notHex == 0
 }
 
-// text reads a value that must be a string.
-func (s *scanner) text() string {
-	if s.peek() != '"' {
-		s.fail(reasonNotString)
+// Text reads a value that must be a string.
+func (s *Scanner) Text() string {
+	if s.Peek() != '"' {
+		s.Fail(ReasonNotString)
 		return ""
 	}
-	return s.string()
+	return s.quoted()
 }
 
-// textOrNull reads a string, or null as the empty string, as encoding/json does.
-func (s *scanner) textOrNull() string {
-	if s.peek() == 'n' {
+// TextOrNull reads a string, or null as the empty string, as encoding/json does.
+func (s *Scanner) TextOrNull() string {
+	if s.Peek() == 'n' {
 		s.literal("null")
 		return ""
 	}
-	return s.text()
+	return s.Text()
 }
 
-// skipText checks that a value is a string.
-func (s *scanner) skipText() {
-	if s.peek() != '"' {
-		s.fail(reasonNotString)
+// SkipText checks that a value is a string.
+func (s *Scanner) SkipText() {
+	if s.Peek() != '"' {
+		s.Fail(ReasonNotString)
 		return
 	}
-	s.skipString()
+	s.skipQuoted()
 }
 
-// texts reads a value that must be an array of at most MaxScopes strings. An empty array is not nil.
-func (s *scanner) texts() []string {
-	if s.peek() != '[' {
-		s.fail(reasonNotStrings)
+// Strings reads a value that must be an array of at most limit strings. An empty array is not nil.
+func (s *Scanner) Texts(limit int) []string {
+	if s.Peek() != '[' {
+		s.Fail(ReasonNotStrings)
 		return nil
 	}
 	values := []string{}
-	for more := s.firstElement(); more; more = s.nextElement() {
-		if s.peek() != '"' {
-			s.fail(reasonNotStrings)
+	for more := s.FirstElement(); more; more = s.NextElement() {
+		if s.Peek() != '"' {
+			s.Fail(ReasonNotStrings)
 			return nil
 		}
-		if len(values) == MaxScopes {
-			s.fail(reasonScopes)
+		if len(values) == limit {
+			s.Fail(ReasonElements)
 			return nil
 		}
-		values = append(grow(values, MaxScopes), s.string())
+		values = append(grow(values, limit), s.quoted())
 	}
 	return values
 }
 
-// skipTexts checks that a value is an array of strings.
-func (s *scanner) skipTexts() {
-	if s.peek() != '[' {
-		s.fail(reasonNotStrings)
+// SkipTexts checks that a value is an array of strings.
+func (s *Scanner) SkipTexts() {
+	if s.Peek() != '[' {
+		s.Fail(ReasonNotStrings)
 		return
 	}
-	for more := s.firstElement(); more; more = s.nextElement() {
-		if s.peek() != '"' {
-			s.fail(reasonNotStrings)
+	for more := s.FirstElement(); more; more = s.NextElement() {
+		if s.Peek() != '"' {
+			s.Fail(ReasonNotStrings)
 			return
 		}
-		s.skipString()
+		s.skipQuoted()
 	}
 }
 
-// number is a number as written. Its parts are decimal digits; exponent may have a sign.
-type number struct {
-	negative                  bool
-	whole, fraction, exponent string // fraction and exponent are empty if absent
+// Number is a number as written. Its parts are decimal digits. Exponent may have a sign.
+type Number struct {
+	Negative                  bool
+	Whole, Fraction, Exponent string // Fraction and Exponent are empty if absent
 }
 
-// number reads a number, which begins at the next byte, into n. On failure nothing of n may be used.
-func (s *scanner) number(n *number) {
+// Number reads a number, which begins at the next byte, into n. On failure nothing of n may be used.
+func (s *Scanner) Number(n *Number) {
 	s.steps++
 	i := s.pos
-	n.negative = s.byteAt(i) == '-'
-	if n.negative {
+	n.Negative = s.byteAt(i) == '-'
+	if n.Negative {
 		i++
 	}
 	start := i
@@ -403,13 +424,13 @@ func (s *scanner) number(n *number) {
 	} else {
 		i = s.digits(i)
 	}
-	n.whole = s.json[start:i]
-	ok := n.whole != ""
+	n.Whole = s.json[start:i]
+	ok := n.Whole != ""
 	if s.byteAt(i) == '.' {
 		start = i + 1
 		i = s.digits(start)
-		n.fraction = s.json[start:i]
-		ok = ok && n.fraction != ""
+		n.Fraction = s.json[start:i]
+		ok = ok && n.Fraction != ""
 	}
 	if c := s.byteAt(i); c == 'e' || c == 'E' {
 		start = i + 1
@@ -420,17 +441,17 @@ func (s *scanner) number(n *number) {
 		end := s.digits(i)
 		ok = ok && end > i
 		i = end
-		n.exponent = s.json[start:i]
+		n.Exponent = s.json[start:i]
 	}
 	if !ok {
-		s.fail(reasonSyntax)
+		s.Fail(ReasonSyntax)
 		return
 	}
 	s.pos = i
 }
 
 // byteAt returns the byte at i, or 0 at the end.
-func (s *scanner) byteAt(i int) byte {
+func (s *Scanner) byteAt(i int) byte {
 	if i < len(s.json) {
 		return s.json[i]
 	}
@@ -438,7 +459,7 @@ func (s *scanner) byteAt(i int) byte {
 }
 
 // digits returns where the decimal digits end that begin at i. There may be none.
-func (s *scanner) digits(i int) int {
+func (s *Scanner) digits(i int) int {
 	for i < len(s.json) && '0' <= s.json[i] && s.json[i] <= '9' {
 		i++
 	}
@@ -447,22 +468,22 @@ func (s *scanner) digits(i int) int {
 
 // huge reports whether the magnitude of n is 10^308 or more. Numbers below that fit into a float64.
 // It is decided by the digits, since converting a number can cost many times what reading it does.
-func (n *number) huge() bool {
-	if n.exponent == "" && len(n.whole) <= 308 {
+func (n *Number) huge() bool {
+	if n.Exponent == "" && len(n.Whole) <= 308 {
 		return false
 	}
 	// The power of ten of the first digit that is not zero, before the exponent is applied.
 	var power int
-	if n.whole != "0" {
-		power = len(n.whole) - 1
+	if n.Whole != "0" {
+		power = len(n.Whole) - 1
 	} else {
-		significant := strings.TrimLeft(n.fraction, "0")
+		significant := strings.TrimLeft(n.Fraction, "0")
 		if significant == "" {
 			return false
 		}
-		power = len(significant) - len(n.fraction) - 1
+		power = len(significant) - len(n.Fraction) - 1
 	}
-	digits, negative := strings.CutPrefix(n.exponent, "-")
+	digits, negative := strings.CutPrefix(n.Exponent, "-")
 	exponent := 0
 	for _, c := range []byte(strings.TrimPrefix(digits, "+")) {
 		exponent = min(exponent*10+int(c-'0'), 1<<24) // more than any token has digits
@@ -475,64 +496,31 @@ func (n *number) huge() bool {
 
 // skipNumber checks that a value is a number that fits into a float64 (RFC 8259 section 6: implementations differ in how
 // they read others).
-func (s *scanner) skipNumber() {
-	var n number
-	if s.number(&n); s.reason == "" && n.huge() {
-		s.fail(reasonRange)
+func (s *Scanner) skipNumber() {
+	var n Number
+	if s.Number(&n); s.Reason == "" && n.huge() {
+		s.Fail(ReasonRange)
 	}
 }
 
-// lastSecond is the last second of the year 9999, the last that RFC 3339 can write.
-const lastSecond = 253402300799
-
-// date reads a NumericDate (RFC 7519 section 2) in whole seconds: a fraction is rounded up or down. It
-// accepts only numbers that all implementations can represent: from 1970 to the year 9999 and
-// without an exponent.
-func (s *scanner) date(roundUp bool) time.Time {
-	if c := s.peek(); c != '-' && (c < '0' || '9' < c) {
-		s.fail(reasonNotNumber)
-		return time.Time{}
-	}
-	var n number
-	if s.number(&n); s.reason != "" {
-		return time.Time{}
-	}
-	// 18 digits fit into an int64, and are enough to be past the year 9999.
-	seconds, _ := strconv.ParseInt(n.whole[:min(len(n.whole), 18)], 10, 64)
-	if roundUp && strings.Trim(n.fraction, "0") != "" {
-		seconds++
-	}
-	switch {
-	case n.negative:
-		s.fail(reasonNegative)
-	case n.exponent != "":
-		s.fail(reasonExponent)
-	case seconds > lastSecond:
-		s.fail(reasonFar)
-	default:
-		return time.Unix(seconds, 0).UTC()
-	}
-	return time.Time{}
-}
-
-// skip reads a value of any type.
-func (s *scanner) skip() {
-	switch s.peek() {
+// Skip reads a value of any type.
+func (s *Scanner) Skip() {
+	switch s.Peek() {
 	case '{':
 		s.steps++
 		first := len(s.names)
-		for name, ok := s.firstMember(); ok; name, ok = s.nextMember() {
-			s.unique(name, first)
-			s.skip()
+		for name, ok := s.FirstMember(); ok; name, ok = s.NextMember() {
+			s.Unique(name, first)
+			s.Skip()
 		}
 		s.names = s.names[:first]
 	case '[':
 		s.steps++
-		for more := s.firstElement(); more; more = s.nextElement() {
-			s.skip()
+		for more := s.FirstElement(); more; more = s.NextElement() {
+			s.Skip()
 		}
 	case '"':
-		s.skipString()
+		s.skipQuoted()
 	case 't':
 		s.literal("true")
 	case 'f':
@@ -544,18 +532,18 @@ func (s *scanner) skip() {
 	}
 }
 
-func (s *scanner) literal(word string) {
+func (s *Scanner) literal(word string) {
 	s.steps++
 	if !strings.HasPrefix(s.json[s.pos:], word) {
-		s.fail(reasonSyntax)
+		s.Fail(ReasonSyntax)
 		return
 	}
 	s.pos += len(word)
 }
 
-// foldsTo reports whether name differs from one of known by letter case alone. Decoders that fold case, as encoding/json
+// FoldsTo reports whether name differs from one of known by letter case alone. Decoders that fold case, as encoding/json
 // does, would read the known member from it. The known ones are in lower case and have at most 13 letters.
-func foldsTo(name string, known []string) bool {
+func FoldsTo(name string, known []string) bool {
 	var folded [13]byte
 	n := 0
 	for _, r := range name {

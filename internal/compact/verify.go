@@ -11,19 +11,9 @@ import (
 	"errors"
 	"strings"
 	"sync"
-	"time"
 )
 
 const (
-	// issuedHeader is {"alg":"HS256","typ":"JWT"}, which Cloudreve and golang-jwt put before every token that they
-	// issue: whoever sends exactly these bytes needs no header parsed.
-	issuedHeader = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
-
-	// issuedPayload is how the payload of every access token from Cloudreve begins, and issuedStart how the token does.
-	// Its 30 bytes are just 40 characters of base64url, so that what follows can be decoded on its own.
-	issuedPayload = `{"token_type":"access","sub":"`
-	issuedStart   = issuedHeader + ".eyJ0b2tlbl90eXBlIjoiYWNjZXNzIiwic3ViIjoi"
-
 	// signatureLen is the length of 32 bytes in base64url without padding.
 	signatureLen = 43
 
@@ -44,11 +34,9 @@ type Verifier struct {
 
 // scratch is what one verification works on. Nothing in it outlives the call: claims have strings of their own.
 type scratch struct {
-	digest    digest
+	hasher
 	decoded   []byte
-	chunk     [512]byte // of the MAC's input
 	signature [sha256.Size + 2]byte
-	sum       [sha256.Size]byte
 }
 
 // NewVerifier returns a Verifier that tries the secrets in the order given. It keeps none of them, but what their MACs
@@ -58,16 +46,8 @@ func NewVerifier(secrets ...[]byte) *Verifier {
 	for _, secret := range secrets {
 		v.keys = append(v.keys, newKey(secret))
 	}
-	v.scratch.New = func() any { return &scratch{digest: newDigest()} }
+	v.scratch.New = func() any { return &scratch{hasher: newHasher()} }
 	return v
-}
-
-// Expect is what a token must match beyond its MAC.
-type Expect struct {
-	TokenType string           // the exact value of token_type
-	Now       func() time.Time // asked only once the MAC was found right
-	Leeway    time.Duration    // how far exp and nbf may be missed
-	Early     time.Duration    // how far nbf may be missed on top of that
 }
 
 // Verify fills claims from token if its shape, header, MAC, claims, time and type hold, in this order, and otherwise
@@ -170,7 +150,7 @@ func (v *Verifier) authenticate(token string, s *scratch) (segment string, paylo
 		if issued {
 			inner = k.issued
 		}
-		if hmac.Equal(k.mac(s, inner, unhashed), s.signature[:sha256.Size]) {
+		if hmac.Equal(k.mac(&s.hasher, inner, unhashed), s.signature[:sha256.Size]) {
 			return segment, s.decoded[:n+m], nil
 		}
 	}
