@@ -12,67 +12,76 @@ package authmw
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/authmw/authmw/internal/compact"
+	"github.com/authmw/authmw/internal/denial"
 )
 
 // A Validator checks the access tokens of requests. Make one with New, NewFromKeySource or NewFromIntrospector; a nil or
 // zero one denies with ErrUnavailable whatever carries a token. It is safe for concurrent use.
 type Validator struct {
-	settings
+	config
+	tokens tokenSource
+	asks   bool // tokens are verified by an Introspector, which needs the client's address
 
-	mu       sync.Mutex
-	loggedAt time.Time // when logUnavailable last wrote a line
+	log denial.Log // of denials with status 503, if there is no observer
 }
 
 // New returns a Validator for tokens signed with secret, which it copies and never prints or returns. For Cloudreve's
 // tokens it is the site's master key: the bytes of the setting secret_key, as they are. It must have MinSecretSize bytes
 // or more.
 //
-// The error tells everything that is wrong with the secret and the options at once.
+// The error reports everything that is wrong with the secret and the options at once.
 func New(secret []byte, options ...Option) (*Validator, error) {
-	return build(func(c *config) KeySource {
-		keys, err := NewKeys(secret, c.previous...)
-		if err != nil {
-			c.errs = append(c.errs, err)
-		}
-		return keys
-	}, options)
+	c := configure(options)
+	keys, err := NewKeys(secret, c.previous...)
+	if err != nil {
+		c.errs = append(c.errs, err)
+	}
+	return build(c, keyTokens{keys})
 }
 
 // NewFromKeySource returns a Validator for tokens signed with secrets that may change while it is in use. The error
-// tells everything that is wrong with the options at once; source is not asked before the first request.
+// reports everything that is wrong with the options at once. source is not asked before the first request.
 func NewFromKeySource(source KeySource, options ...Option) (*Validator, error) {
-	return build(func(c *config) KeySource {
-		if f, ok := source.(KeySourceFunc); source == nil || ok && f == nil {
-			c.invalid("the key source is nil")
-		}
-		if c.previous != nil {
-			c.invalid("previous secrets come from the key source")
-		}
-		return source
-	}, options)
+	c := configure(options)
+	if f, ok := source.(KeySourceFunc); source == nil || ok && f == nil {
+		c.invalid("the key source is nil")
+	}
+	if c.previous != nil {
+		c.invalid("previous secrets come from the key source")
+	}
+	return build(c, keyTokens{source})
 }
 
-// NewFromIntrospector returns a Validator that has no secret: it asks introspector who a token is, such as Cloudreve
-// itself, see package introspect. The error tells everything that is wrong with the options at once.
+// NewFromIntrospector returns a Validator that has no secret: it asks introspector whether a token is genuine, such as
+// Cloudreve itself, see package introspect. The error reports everything that is wrong with the options at once.
 func NewFromIntrospector(introspector Introspector, options ...Option) (*Validator, error) {
-	return build(func(c *config) KeySource {
-		if introspector == nil {
-			c.invalid("the introspector is nil")
-		}
-		if c.previous != nil {
-			c.invalid("previous secrets are of no use to an introspector")
-		}
-		c.introspector, c.reader = introspector, compact.NewVerifier()
-		return nil
-	}, options)
+	c := configure(options)
+	if introspector == nil {
+		c.invalid("the introspector is nil")
+	}
+	if c.previous != nil {
+		c.invalid("previous secrets are of no use to an introspector")
+	}
+	v, err := build(c, introspectedTokens{introspector, compact.NewVerifier()})
+	if err != nil {
+		return nil, err
+	}
+	v.asks = true
+	return v, nil
+}
+
+// build returns the Validator of a config, or everything that is wrong with it.
+func build(c config, tokens tokenSource) (*Validator, error) {
+	if err := errors.Join(c.errs...); err != nil {
+		return nil, err
+	}
+	c.previous = nil // tokens has what it needs of them
+	return &Validator{config: c, tokens: tokens}, nil
 }
 
 // String says nothing of what v was made with.
@@ -86,68 +95,33 @@ func (v *Validator) GoString() string { return v.String() }
 // error is an *Error.
 func (v *Validator) Verify(ctx context.Context, token string) (*Claims, error) {
 	if token == "" {
-		return nil, deny(ErrMissingToken, nil)
+		return nil, deny(denial.MissingToken, nil)
 	}
-	var parsed compact.Claims
-	if err := v.verify(ctx, token, &parsed); err != nil {
-		return nil, err
+	claims, denied := v.verify(ctx, token)
+	if denied != nil {
+		return nil, denied
 	}
-	claims := v.newClaims(&parsed)
 	if err := v.accept(ctx, &claims); err != nil {
 		return nil, err
 	}
 	return &claims, nil
 }
 
-// newClaims returns the claims of a valid token for the application.
-func (v *Validator) newClaims(parsed *compact.Claims) Claims {
-	claims := newClaims(parsed)
-	claims.bound = claims.bound || v.strictScopes
-	return claims
-}
-
-// verify fills claims from a token that is good in itself. On failure claims are to be thrown away.
-func (v *Validator) verify(ctx context.Context, token string, claims *compact.Claims) *Error {
+// verify returns the claims of a token that is good in itself.
+func (v *Validator) verify(ctx context.Context, token string) (Claims, *Error) {
 	if !v.built() {
-		return deny(ErrUnavailable, errNotBuilt)
+		return Claims{}, deny(denial.Unavailable, errNotBuilt)
 	}
 	if len(token) > v.maxTokenSize {
-		return deny(ErrMalformedToken, errTokenSize)
+		return Claims{}, deny(denial.MalformedToken, errTokenSize)
 	}
-	expect := compact.Expect{TokenType: AccessToken, Now: v.now, Leeway: v.leeway}
-	if v.introspector != nil {
-		return v.introspect(ctx, token, expect, claims)
-	}
-	keys, err := v.keys.Keys(ctx)
-	if err != nil {
-		return deny(ErrUnavailable, err)
-	}
-	if keys == nil || keys.verifier == nil {
-		return deny(ErrUnavailable, errNoKeys)
-	}
-	if err = keys.verifier.Verify(token, expect, claims); err == nil {
-		return nil
-	}
-	refused := refuse(err)
-	if error(refused.failure) != ErrInvalidSignature {
-		return refused
-	}
-	reloader, ok := v.keys.(KeyReloader)
-	if !ok {
-		return refused
-	}
-	newer := reloader.Reload(ctx, keys)
-	if newer == nil || newer == keys || newer.verifier == nil {
-		return refused
-	}
-	if err := newer.verifier.Verify(token, expect, claims); err != nil {
-		return refuse(err)
-	}
-	return nil
+	claims, err := v.tokens.verify(ctx, token, compact.Expect{TokenType: AccessToken, Now: v.now, Leeway: v.leeway})
+	claims.bound = claims.bound || v.strictScopes
+	return claims, err
 }
 
 // built reports whether v was made by one of the constructors.
-func (v *Validator) built() bool { return v != nil && (v.keys != nil || v.introspector != nil) }
+func (v *Validator) built() bool { return v != nil && v.tokens != nil }
 
 // accept asks the application about a token that is good in itself.
 func (v *Validator) accept(ctx context.Context, claims *Claims) *Error {
@@ -161,7 +135,7 @@ func (v *Validator) accept(ctx context.Context, claims *Claims) *Error {
 	case err != nil:
 		return asError(err)
 	case !ok:
-		return deny(ErrTokenRejected, nil)
+		return deny(denial.TokenRejected, nil)
 	default:
 		return nil
 	}
@@ -170,7 +144,6 @@ func (v *Validator) accept(ctx context.Context, claims *Claims) *Error {
 var (
 	errNotBuilt    = errors.New("the validator was not made by New")
 	errTokenSize   = errors.New("longer than the size limit")
-	errNoKeys      = errors.New("the key source returned no keys")
 	errOtherScheme = errors.New("there is an Authorization header, but not with a Bearer token")
 )
 
@@ -231,16 +204,16 @@ func (v *Validator) identify(r *http.Request, mode Mode, scopes []string) (*send
 	if mode == None {
 		return nil, nil
 	}
-	s, denial := v.decide(r, mode, scopes)
+	s, denied := v.decide(r, mode, scopes)
 	switch {
 	case v == nil:
 	case v.observe != nil:
-		v.observe(newEvent(r, mode, s, denial))
-	case denial != nil && denial.Status() == http.StatusServiceUnavailable:
-		v.logUnavailable(r.Context(), denial)
+		v.observe(newDecision(r, mode, s, denied))
+	case denied != nil && denied.Status() == http.StatusServiceUnavailable:
+		v.log.Write(r.Context(), "authmw: requests with a token are denied with status 503", denied)
 	}
-	if denial != nil {
-		return nil, denial
+	if denied != nil {
+		return nil, denied
 	}
 	return s, nil
 }
@@ -256,20 +229,20 @@ func (v *Validator) decide(r *http.Request, mode Mode, scopes []string) (*sender
 		case mode == Optional:
 			return nil, nil
 		case r.Header.Get("Authorization") != "":
-			return nil, deny(ErrMissingToken, errOtherScheme)
+			return nil, deny(denial.MissingToken, errOtherScheme)
 		default:
-			return nil, deny(ErrMissingToken, nil)
+			return nil, deny(denial.MissingToken, nil)
 		}
 	}
 	ctx := r.Context()
-	if v != nil && v.introspector != nil {
+	if v != nil && v.asks {
 		ctx = withRemoteAddr(r)
 	}
-	var parsed compact.Claims
-	if err := v.verify(ctx, token, &parsed); err != nil {
-		return v.refused(mode, err)
+	claims, denied := v.verify(ctx, token)
+	if denied != nil {
+		return v.refused(mode, denied)
 	}
-	found := &sender{own: v.newClaims(&parsed)}
+	found := &sender{own: claims}
 	found.claims = &found.own
 	if err := v.accept(r.Context(), found.claims); err != nil {
 		return found, err
@@ -287,8 +260,9 @@ func (v *Validator) refused(mode Mode, err *Error) (*sender, *Error) {
 	if mode != Optional || v == nil || !v.lenient {
 		return nil, err
 	}
-	switch error(err.failure) {
-	case ErrMalformedToken, ErrNodeSignature, ErrInvalidSignature, ErrTokenExpired, ErrTokenNotYetValid, ErrInvalidClaims:
+	switch err.failure {
+	case denial.MalformedToken, denial.NodeSignature, denial.InvalidSignature, denial.TokenExpired, denial.TokenNotYetValid,
+		denial.InvalidClaims:
 		// Cloudreve looks at sub only after the token has verified, and then denies the request.
 		var e *compact.Error
 		if errors.As(err, &e) && e.Kind == compact.Subject {
@@ -299,32 +273,10 @@ func (v *Validator) refused(mode Mode, err *Error) (*sender, *Error) {
 	return nil, err
 }
 
-// logInterval is the shortest time between two lines of logUnavailable.
-const logInterval = time.Minute
-
-// logUnavailable logs that a request was denied because of a fault of the server's. An application without an observer
-// would not learn of it otherwise.
-func (v *Validator) logUnavailable(ctx context.Context, denial *Error) {
-	// A key source fails with the context of a client that has closed its connection. That is not the server's fault.
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return
-	}
-	v.mu.Lock()
-	now := time.Now()
-	due := now.Sub(v.loggedAt) >= logInterval
-	if due {
-		v.loggedAt = now
-	}
-	v.mu.Unlock()
-	if due {
-		slog.ErrorContext(ctx, "authmw: requests with a token are denied with status 503", "err", denial)
-	}
-}
-
 // insufficientScope is the denial of a token that lacks the scope missing of those that a route asks for. The challenge
 // names only what RFC 6749 section 3.3 lets a scope be: a name that breaks the rule is held by no token anyway.
 func insufficientScope(missing string, scopes []string) *Error {
-	e := deny(ErrInsufficientScope, errors.New("the token lacks "+missing))
+	e := deny(denial.InsufficientScope, errors.New("the token lacks "+missing))
 	e.missing = missing
 	e.scopes = slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool {
 		return scope == "" || strings.Contains(scope, " ") || strings.ContainsFunc(scope, unquotable)
@@ -346,9 +298,29 @@ func (v *Validator) extract(r *http.Request) (token string, err error) {
 			continue
 		}
 		if token != "" {
-			return "", deny(ErrAmbiguousCredentials, errors.New("a token in more than one place"))
+			return "", deny(denial.AmbiguousCredentials, errors.New("a token in more than one place"))
 		}
 		token = found
 	}
 	return token, nil
+}
+
+// Denial returns the answer to a request that Check or Authenticate denied: what the Renderer makes of err and, where
+// it left them out,
+//   - Cache-Control: no-store, since Cloudreve's status 200 could be cached;
+//   - WWW-Authenticate: the error's challenge, if the answer has the error's status;
+//   - Retry-After: 5 seconds, with status 503.
+//
+// An err that matches no sentinel of this package, nil included, becomes ErrUnavailable, since it says nothing about the
+// sender. Adapters for frameworks that write responses themselves use Denial, all others Deny.
+func (v *Validator) Denial(r *http.Request, err error) Response {
+	if !v.built() {
+		return responseTo(r, asError(err), ProblemJSON, defaultRealm)
+	}
+	return responseTo(r, asError(err), v.render, v.realm)
+}
+
+// Deny answers a request that Check or Authenticate denied with err. See [Validator.Denial] for what is sent.
+func (v *Validator) Deny(w http.ResponseWriter, r *http.Request, err error) {
+	v.Denial(r, err).write(w)
 }

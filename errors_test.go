@@ -269,3 +269,22 @@ func TestRendererMayBeOdd(t *testing.T) {
 	require.Equal(t, []string{"Negotiate"}, w.Header().Values("WWW-Authenticate"), "a renderer's own headers stay")
 	require.Empty(t, w.Header().Values("Cache-Control"))
 }
+
+// TestBodies has the bodies to the byte: Cloudreve's are as a Cloudreve sends them, others end with a newline.
+func TestBodies(t *testing.T) {
+	for name, row := range map[string]struct {
+		render      authmw.Renderer
+		contentType string
+		body        string
+	}{
+		"problem": {authmw.ProblemJSON, "application/problem+json",
+			`{"title":"Unauthorized","status":401,"detail":"The access token has expired.","code":"token_expired"}` + "\n"},
+		"envelope": {authmw.CloudreveEnvelope, "application/json; charset=utf-8", `{"code":401,"msg":"Login required"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			response := newValidator(t, authmw.WithRenderer(row.render)).Denial(newRequest(), authmw.ErrTokenExpired)
+			require.Equal(t, row.body, string(response.Body))
+			require.Equal(t, row.contentType, response.Header.Get("Content-Type"))
+		})
+	}
+}

@@ -225,7 +225,7 @@ func ExampleWithObserver() {
 			return a
 		},
 	}))
-	v, err := authmw.New(exampleSecret, exampleClock, authmw.WithObserver(func(e authmw.Event) {
+	v, err := authmw.New(exampleSecret, exampleClock, authmw.WithObserver(func(e authmw.Decision) {
 		switch {
 		case e.Denied:
 			logger.Warn("denied", "path", e.Request.URL.Path, "err", e.Err)

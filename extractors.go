@@ -8,7 +8,12 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/authmw/authmw/internal/denial"
 )
+
+// defaultMaxTokenSize is the size limit of a token, in bytes, unless WithMaxTokenSize sets another.
+const defaultMaxTokenSize = 8 << 10
 
 // An Extractor finds the token in one place of a request. It returns "" if there is none. An error denies the request:
 // one that wraps a sentinel of this package, such as ErrMalformedToken for what cannot be a token, as that one, and any
@@ -38,7 +43,7 @@ func authorizationHeader(r *http.Request) (string, error) {
 	case 1:
 		return bearerToken(values[0])
 	default:
-		return "", deny(ErrAmbiguousCredentials, errors.New("more than one Authorization header"))
+		return "", deny(denial.AmbiguousCredentials, errors.New("more than one Authorization header"))
 	}
 }
 
@@ -60,20 +65,20 @@ func bearerToken(value string) (string, error) {
 	}
 	rest := value[len(scheme):]
 	if rest == "" {
-		return "", deny(ErrMalformedToken, errNoToken)
+		return "", deny(denial.MalformedToken, errNoToken)
 	}
 	if rest[0] != ' ' {
 		if isTokenChar(rest[0]) {
 			return "", nil // a scheme that only begins with Bearer
 		}
-		return "", deny(ErrMalformedToken, errNoSpace)
+		return "", deny(denial.MalformedToken, errNoSpace)
 	}
 	token := strings.TrimLeft(rest, " ")
 	if strings.HasPrefix(token, "Cr ") {
-		return "", deny(ErrNodeSignature, nil)
+		return "", deny(denial.NodeSignature, nil)
 	}
 	if strings.IndexByte(token, ' ') >= 0 {
-		return "", deny(ErrMalformedToken, errWords)
+		return "", deny(denial.MalformedToken, errWords)
 	}
 	return token, nil
 }
@@ -97,7 +102,7 @@ func (p place) Extract(r *http.Request) (token string, err error) {
 			continue
 		}
 		if token != "" {
-			return "", deny(ErrAmbiguousCredentials, fmt.Errorf("more than one token in %s %s", p.kind, p.name))
+			return "", deny(denial.AmbiguousCredentials, fmt.Errorf("more than one token in %s %s", p.kind, p.name))
 		}
 		token = value
 	}

@@ -23,18 +23,25 @@ type Introspector interface {
 	Introspect(ctx context.Context, token string, claims *Claims) error
 }
 
-// introspect fills claims from a token that is in order and that the introspector finds genuine.
-func (v *Validator) introspect(ctx context.Context, token string, expect compact.Expect, claims *compact.Claims) *Error {
-	if err := v.reader.Read(token, claims); err != nil {
-		return refuse(err)
+// introspectedTokens is the tokenSource of an Introspector.
+type introspectedTokens struct {
+	introspector Introspector
+	reader       *compact.Verifier // without keys
+}
+
+func (i introspectedTokens) verify(ctx context.Context, token string, expect compact.Expect) (Claims, *Error) {
+	var parsed compact.Claims
+	if err := i.reader.Read(token, &parsed); err != nil {
+		return Claims{}, refuse(err)
 	}
-	if err := claims.Check(expect); err != nil {
-		return refuse(err)
+	if err := parsed.Check(expect); err != nil {
+		return Claims{}, refuse(err)
 	}
-	said := newClaims(claims)
-	said.Scopes = slices.Clone(said.Scopes)
-	if err := v.introspector.Introspect(ctx, token, &said); err != nil {
-		return asError(err)
+	claims := newClaims(&parsed)
+	shown := claims
+	shown.Scopes = slices.Clone(claims.Scopes)
+	if err := i.introspector.Introspect(ctx, token, &shown); err != nil {
+		return Claims{}, asError(err)
 	}
-	return nil
+	return claims, nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/authmw/authmw/internal/compact"
+	"github.com/authmw/authmw/internal/denial"
 )
 
 // MinSecretSize is the least number of bytes in a secret: RFC 7518 section 3.2, "A key of the same size as the hash
@@ -79,3 +80,41 @@ type KeySourceFunc func(ctx context.Context) (*Keys, error)
 
 // Keys calls f.
 func (f KeySourceFunc) Keys(ctx context.Context) (*Keys, error) { return f(ctx) }
+
+// A tokenSource verifies tokens. It returns the claims of a token that is good, or why it is not.
+type tokenSource interface {
+	verify(ctx context.Context, token string, expect compact.Expect) (Claims, *Error)
+}
+
+// keyTokens is the tokenSource of a KeySource.
+type keyTokens struct{ KeySource }
+
+var errNoKeys = errors.New("the key source returned no keys")
+
+func (k keyTokens) verify(ctx context.Context, token string, expect compact.Expect) (Claims, *Error) {
+	keys, err := k.Keys(ctx)
+	if err != nil {
+		return Claims{}, deny(denial.Unavailable, err)
+	}
+	if keys == nil || keys.verifier == nil {
+		return Claims{}, deny(denial.Unavailable, errNoKeys)
+	}
+	var claims compact.Claims
+	err = keys.verifier.Verify(token, expect, &claims)
+	if err == nil {
+		return newClaims(&claims), nil
+	}
+	refused := refuse(err)
+	reloader, ok := k.KeySource.(KeyReloader)
+	if !ok || refused.failure != denial.InvalidSignature {
+		return Claims{}, refused
+	}
+	newer := reloader.Reload(ctx, keys)
+	if newer == nil || newer == keys || newer.verifier == nil {
+		return Claims{}, refused
+	}
+	if err := newer.verifier.Verify(token, expect, &claims); err != nil {
+		return Claims{}, refuse(err)
+	}
+	return newClaims(&claims), nil
+}

@@ -2,33 +2,25 @@ package authmw
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/authmw/authmw/internal/compact"
 )
 
 const (
-	defaultRealm        = "api"
-	defaultMaxTokenSize = 8 << 10
-	maxLeeway           = 5 * time.Minute
-	minMaxTokenSize     = 256     // just above Cloudreve's access tokens
-	maxMaxTokenSize     = 1 << 20 // what net/http takes in headers
+	defaultRealm    = "api"
+	maxLeeway       = 5 * time.Minute
+	minMaxTokenSize = 256     // just above Cloudreve's access tokens
+	maxMaxTokenSize = 1 << 20 // what net/http takes in headers
 )
 
 // An Option changes a default of New, which reports invalid arguments. If an option is given twice, the last one wins;
 // WithPreviousSecrets accumulates.
 type Option func(*config)
 
-// settings are what a Validator is built from.
-type settings struct {
-	keys         KeySource
-	introspector Introspector      // in place of keys
-	reader       *compact.Verifier // of tokens for the introspector; it has no keys
+// config is what options write to.
+type config struct {
+	previous     [][]byte // secrets
 	now          func() time.Time
 	leeway       time.Duration
 	realm        string
@@ -38,14 +30,22 @@ type settings struct {
 	lenient      bool
 	strictScopes bool
 	check        func(context.Context, *Claims) (bool, error)
-	observe      func(Event)
+	observe      func(Decision)
+
+	errs []error
 }
 
-// config is what options write to.
-type config struct {
-	settings
-	previous [][]byte
-	errs     []error
+// configure returns what options say.
+func configure(options []Option) config {
+	c := config{now: time.Now, realm: defaultRealm, maxTokenSize: defaultMaxTokenSize, render: ProblemJSON}
+	for _, option := range options {
+		if option == nil {
+			c.invalid("an option is nil")
+			continue
+		}
+		option(&c)
+	}
+	return c
 }
 
 func (c *config) invalid(format string, args ...any) {
@@ -177,75 +177,18 @@ func WithClaimsCheck(check func(ctx context.Context, claims *Claims) (ok bool, e
 	}
 }
 
-// Event is one decision about a request under Required or Optional.
-type Event struct {
-	// Request is the request. It may be read only during the call: the server and CopyBack change it later.
-	Request *http.Request
-	Mode    Mode
-	// Claims are a copy of the sender's claims, also if the request is denied for its scopes or by the check set by
-	// WithClaimsCheck. They are nil for anonymous requests, and on a denial for any other reason. The observer may keep
-	// them.
-	Claims *Claims
-	// Err is why the request is denied or, with WithLenientOptional, why it counts as anonymous although it had a token.
-	// It is nil or an *Error, whose LogValue and text tell more than the sender is told.
-	Err error
-	// Denied is whether the request is denied.
-	Denied bool
-}
-
-// newEvent returns the event of a decision that found s, or denied the request, or both.
-func newEvent(r *http.Request, mode Mode, s *sender, denial *Error) Event {
-	event := Event{Request: r, Mode: mode}
-	if s != nil {
-		event.Err = s.reason
-		if s.claims != nil {
-			// The handler may change its own claims while an observer logs these in the background.
-			claims := *s.claims
-			claims.Scopes = slices.Clone(claims.Scopes)
-			claims.value = nil
-			event.Claims = &claims
-		}
-	}
-	if denial != nil {
-		event.Denied, event.Err = true, denial
-	}
-	return event
-}
-
 // WithObserver sets a function that is called with every decision, before the handler runs, for logs and metrics. It must
 // be safe for concurrent use, and the request waits for it. A request that passes two middlewares is decided on twice.
-// Event.Request still has its token: log parts of it, never the whole.
+// Decision.Request still has its token: log parts of it, never the whole.
 //
 // Without an observer, a Validator logs to slog's default logger that it denies requests with ErrUnavailable, at most once
 // a minute, and nothing else. It does not log a request whose client has closed the connection. With an observer, it logs
 // nothing.
-func WithObserver(observe func(Event)) Option {
+func WithObserver(observe func(Decision)) Option {
 	return func(c *config) {
 		if observe == nil {
 			c.invalid("the observer is nil")
 		}
 		c.observe = observe
 	}
-}
-
-// build returns the Validator that options describe, or all that is wrong with them.
-func build(keys func(c *config) KeySource, options []Option) (*Validator, error) {
-	c := config{settings: settings{
-		now:          time.Now,
-		realm:        defaultRealm,
-		maxTokenSize: defaultMaxTokenSize,
-		render:       ProblemJSON,
-	}}
-	for _, option := range options {
-		if option == nil {
-			c.invalid("an option is nil")
-			continue
-		}
-		option(&c)
-	}
-	c.keys = keys(&c)
-	if err := errors.Join(c.errs...); err != nil {
-		return nil, err
-	}
-	return &Validator{settings: c.settings}, nil
 }

@@ -132,8 +132,8 @@ func TestClaimsCheck(t *testing.T) {
 }
 
 func TestObserver(t *testing.T) {
-	var events []authmw.Event
-	v := newValidator(t, authmw.WithLenientOptional(), authmw.WithObserver(func(e authmw.Event) { events = append(events, e) }))
+	var events []authmw.Decision
+	v := newValidator(t, authmw.WithLenientOptional(), authmw.WithObserver(func(e authmw.Decision) { events = append(events, e) }))
 	expired := sign(usualHeader, payload(t, "1795434589", "1"))
 	client := sign(usualHeader, payload(t, `"sub"`, `"client_id":"c","sub"`))
 	for _, row := range []struct {
@@ -184,7 +184,7 @@ func TestObserversOwnClaims(t *testing.T) {
 			authmw.SetValue(claims, "the user")
 			return true, nil
 		}),
-		authmw.WithObserver(func(e authmw.Event) { seen = e.Claims }))
+		authmw.WithObserver(func(e authmw.Decision) { seen = e.Claims }))
 	claims, err := v.Check(newRequest("Bearer "+sign(usualHeader, payload(t, `"sub"`, `"scopes":["Files.Read"],"sub"`))), authmw.Required)
 	require.NoError(t, err)
 	claims.Subject, claims.Scopes[0] = "changed", "changed"
@@ -262,7 +262,7 @@ func TestUnavailableIsLogged(t *testing.T) {
 		require.Len(t, lines(t, func() { _, _ = other.Check(good, authmw.Required) }), 1, "each Validator has a minute of its own")
 		require.Len(t, lines(t, func() { _, _ = new(authmw.Validator).Check(good, authmw.Required) }), 1, "a Validator that New did not make")
 
-		observed, err := authmw.NewFromKeySource(source, authmw.WithObserver(func(authmw.Event) {}))
+		observed, err := authmw.NewFromKeySource(source, authmw.WithObserver(func(authmw.Decision) {}))
 		require.NoError(t, err)
 		require.Empty(t, lines(t, func() { _, _ = observed.Check(good, authmw.Required) }), "left to the observer")
 		require.Empty(t, lines(t, func() { _, _ = newValidator(t).Check(newRequest("Bearer x"), authmw.Required) }), "not the server's fault")

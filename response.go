@@ -1,15 +1,16 @@
 package authmw
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
+
+	"github.com/authmw/authmw/internal/denial"
 )
 
 // Response is the answer to a denied request.
 type Response struct {
 	Status int
-	Header http.Header // Content-Type at the least, if there is a Body
+	Header http.Header // with a Content-Type, if there is a Body
 	Body   []byte
 }
 
@@ -21,12 +22,7 @@ type Renderer func(r *http.Request, err *Error) Response
 //
 //	{"title":"Unauthorized","status":401,"detail":"The access token has expired.","code":"token_expired"}
 func ProblemJSON(_ *http.Request, err *Error) Response {
-	return jsonResponse(err.Status(), "application/problem+json", struct {
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail"`
-		Code   string `json:"code"`
-	}{http.StatusText(err.Status()), err.Status(), err.Message(), err.Code()})
+	return newResponse(err.Status(), denial.ProblemType, denial.JSONLine(err.kind().Problem()))
 }
 
 // CloudreveEnvelope is the Renderer for clients that know Cloudreve's own API: HTTP status 200, Cloudreve's code and
@@ -42,41 +38,17 @@ func CloudreveEnvelope(r *http.Request, err *Error) Response {
 // CloudreveEnvelopeWithStatus is CloudreveEnvelope with the HTTP status, and so the challenge, that the failure calls
 // for. Proxies, caches and monitoring, which do not read the body, see the denial too.
 func CloudreveEnvelopeWithStatus(_ *http.Request, err *Error) Response {
-	code, msg := err.CloudreveCode()
-	return jsonResponse(err.Status(), "application/json; charset=utf-8", struct {
-		Code int    `json:"code"`
-		Msg  string `json:"msg"`
-	}{code, msg})
+	envelope := err.kind().Envelope()
+	_, envelope.Msg = err.CloudreveCode()
+	return newResponse(err.Status(), denial.EnvelopeType, denial.JSON(envelope))
 }
 
-func jsonResponse(status int, contentType string, body any) Response {
-	// Strings and integers alone always marshal.
-	encoded, _ := json.Marshal(body)
-	return Response{
-		Status: status,
-		Header: http.Header{"Content-Type": {contentType}},
-		Body:   append(encoded, '\n'),
-	}
+func newResponse(status int, contentType string, body []byte) Response {
+	return Response{Status: status, Header: http.Header{"Content-Type": {contentType}}, Body: body}
 }
 
-// retryAfter is for how many seconds a client should leave a server alone that cannot get at its secrets: long enough
-// not to add to the trouble, short enough for a user to wait.
-const retryAfter = "5"
-
-// Denial returns the answer to a request that Check or Authenticate denied: what the Renderer makes of err and, where
-// it left them out,
-//   - Cache-Control: no-store, since Cloudreve's status 200 could be cached;
-//   - WWW-Authenticate: the error's challenge, if the answer has the error's status;
-//   - Retry-After: 5 seconds, with status 503.
-//
-// An err that matches no sentinel of this package, nil included, is taken for ErrUnavailable: whatever it is, it says
-// nothing about the sender. Adapters for frameworks that write responses themselves use Denial, all others Deny.
-func (v *Validator) Denial(r *http.Request, err error) Response {
-	e := asError(err)
-	render, realm := Renderer(ProblemJSON), defaultRealm
-	if v.built() {
-		render, realm = v.render, v.realm
-	}
+// responseTo returns what [Validator.Denial] does.
+func responseTo(r *http.Request, e *Error, render Renderer, realm string) Response {
 	response := render(r, e)
 	if response.Status < 200 || response.Status > 599 {
 		response.Status = e.Status()
@@ -88,7 +60,7 @@ func (v *Validator) Denial(r *http.Request, err error) Response {
 		}
 	}
 	if response.Status == http.StatusServiceUnavailable {
-		header.Set("Retry-After", retryAfter)
+		header.Set("Retry-After", denial.RetryAfter)
 	}
 	for name, values := range response.Header {
 		header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
@@ -98,12 +70,11 @@ func (v *Validator) Denial(r *http.Request, err error) Response {
 	return response
 }
 
-// Deny answers a request that Check or Authenticate denied with err. See [Validator.Denial] for what is sent.
-func (v *Validator) Deny(w http.ResponseWriter, r *http.Request, err error) {
-	response := v.Denial(r, err)
+// write sends the response.
+func (response Response) write(w http.ResponseWriter) {
 	header := w.Header()
-	// Set further out, for the answer that there would have been. Not so Content-Encoding: whoever has set it compresses
-	// this answer too.
+	// Set further out, for the answer that there would have been. Not so Content-Encoding: the middleware that has set it
+	// compresses this answer too.
 	for _, name := range []string{"Content-Length", "Etag", "Last-Modified"} {
 		header.Del(name)
 	}

@@ -318,7 +318,7 @@ func testRequests(t *testing.T, build func(Server) http.Handler) {
 	var events atomic.Int64
 	s := site{validator: newValidator(t,
 		authmw.WithExtractors(authmw.AuthorizationHeader(), authmw.Cookie("token")),
-		authmw.WithObserver(func(authmw.Event) { events.Add(1) }))}
+		authmw.WithObserver(func(authmw.Decision) { events.Add(1) }))}
 	routes := []Route{
 		s.route(t, http.MethodGet, "/required", authmw.Required),
 		s.route(t, http.MethodGet, "/scopes", authmw.Required, scope, "Shares.Read"),

@@ -61,10 +61,10 @@ func panicSources(t *testing.T) []panicSource {
 			})
 		})},
 		{"observer", option(func(panics func()) authmw.Option {
-			return authmw.WithObserver(func(authmw.Event) { panics() })
+			return authmw.WithObserver(func(authmw.Decision) { panics() })
 		})},
 		{"observer of denials", option(func(panics func()) authmw.Option {
-			return authmw.WithObserver(func(e authmw.Event) {
+			return authmw.WithObserver(func(e authmw.Decision) {
 				if e.Denied {
 					panics()
 				}
@@ -164,7 +164,7 @@ func testPanics(t *testing.T, build func(Server) http.Handler) {
 	// Claims are nil on most denials: an observer that forgets this panics for every stranger.
 	t.Run("observer that reads nil claims", func(t *testing.T) {
 		var recovered error
-		v := newValidator(t, authmw.WithObserver(func(e authmw.Event) { _ = e.Claims.Subject }))
+		v := newValidator(t, authmw.WithObserver(func(e authmw.Decision) { _ = e.Claims.Subject }))
 		handler := build(Server{
 			Recover: func(value any) bool {
 				recovered, _ = value.(error)

@@ -300,7 +300,7 @@ func (c *Cloudreve) login(_ context.Context, email, password string) (session.Us
 		case user.OTP != "":
 			id := uuid.New()
 			c.logins[id] = user.ID
-			return session.User{}, &session.SecondFactorRequired{SessionID: id}
+			return session.User{}, &session.SecondFactorRequiredError{SessionID: id}
 		}
 		return session.User{Grant: issuer.Grant{Subject: user.ID}, Profile: user.profile()}, nil
 	}

@@ -150,19 +150,19 @@ func (c *Client) String() string { return "client.Client(" + c.origin + ")" }
 // Format writes what String returns, whatever the verb.
 func (c *Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
-// SecondFactorRequired is the error of Login for a user who has a second step: call SecondFactor with its SessionID and the
+// SecondFactorRequiredError is the error of Login for a user who has a second step: call SecondFactor with its SessionID and the
 // one-time password. Cloudreve gives it ten minutes.
-type SecondFactorRequired struct {
+type SecondFactorRequiredError struct {
 	SessionID string
 }
 
-func (*SecondFactorRequired) Error() string { return "client: a one-time password is required" }
+func (*SecondFactorRequiredError) Error() string { return "client: a one-time password is required" }
 
 // Login logs in with an e-mail address and a password, and stores the tokens in place of those of an earlier login, which
 // it does not end. It asks the site once the store is ready to take them. If the store fails after that, it signs the new
 // login out. If ctx ends while the site answers, the site may have a login that nobody holds.
 //
-// The error is a *SecondFactorRequired for a user with a second step. It matches ErrInvalidCredentials or another *Error if
+// The error is a *SecondFactorRequiredError for a user with a second step. It matches ErrInvalidCredentials or another *Error if
 // the site refuses, and is any other if the site or the store failed. A site that asks for a CAPTCHA at login refuses with
 // code 40026.
 func (c *Client) Login(ctx context.Context, email, password string) error {

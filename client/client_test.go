@@ -88,7 +88,7 @@ func TestLogin(t *testing.T) {
 		require.Equal(t, "wGH0", subject(t, w))
 
 		err = w.Login(t.Context(), "bob@example.com", "Passw0rd!")
-		var second *client.SecondFactorRequired
+		var second *client.SecondFactorRequiredError
 		require.ErrorAs(t, err, &second)
 		require.Equal(t, "wGH0", subject(t, w), "the earlier login stays until the later is complete")
 		require.ErrorIs(t, w.SecondFactor(t.Context(), second.SessionID, "654321"), client.ErrInvalidOTP)
@@ -648,7 +648,7 @@ func TestLoginDuringRefresh(t *testing.T) {
 		go func() { _, _ = w.Token(t.Context()) }()
 		time.Sleep(time.Second)
 		w.site.SetLatency(0)
-		var second *client.SecondFactorRequired
+		var second *client.SecondFactorRequiredError
 		require.ErrorAs(t, w.Login(t.Context(), "bob@example.com", "Passw0rd!"), &second)
 		require.NoError(t, w.SecondFactor(t.Context(), second.SessionID, "123456"))
 		time.Sleep(time.Minute)
@@ -970,7 +970,7 @@ func TestOddAnswers(t *testing.T) {
 
 func TestNewReportsEverythingAtOnce(t *testing.T) {
 	_, err := client.New("cloud.example.com", nil, client.WithTransport(nil), client.WithLoginRequired(nil), nil)
-	for _, want := range []string{"the site has to be the URL", "the store is nil", "the transport is nil", "login that is required is nil", "an option is nil"} {
+	for _, want := range []string{"a site is named by the URL", "the store is nil", "the transport is nil", "login that is required is nil", "an option is nil"} {
 		require.ErrorContains(t, err, want)
 	}
 	for _, site := range []string{"", "ftp://cloud.example.com", "https://", "https://user:secret@cloud.example.com", "https://cloud.example.com?x=1", "https://cloud.example.com#x", "https://cloud.example.com:port"} {

@@ -34,7 +34,7 @@ func Example() {
 		return
 	}
 	err = c.Login(ctx, "bob@example.com", "Passw0rd!")
-	var second *client.SecondFactorRequired
+	var second *client.SecondFactorRequiredError
 	if errors.As(err, &second) {
 		err = c.SecondFactor(ctx, second.SessionID, "123456") // as the user types it
 	}

@@ -49,13 +49,13 @@ func refusal(err error) bool {
 }
 
 // errNotCloudreve is for an answer that has the form of Cloudreve's and no token in it.
-var errNotCloudreve = fmt.Errorf("client: %w", &cloudreve.Other{Status: http.StatusOK})
+var errNotCloudreve = fmt.Errorf("client: %w", &cloudreve.NotCloudreveError{Status: http.StatusOK})
 
 // requestTimeout is what a request of the client's own may take.
 const requestTimeout = 20 * time.Second
 
 // call sends a request without an access token, which Cloudreve would check first, and returns the answer's data. The error
-// is an *Error or a *SecondFactorRequired if the site answered no.
+// is an *Error or a *SecondFactorRequiredError if the site answered no.
 func (c *Client) call(ctx context.Context, method, path string, body map[string]string) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -70,7 +70,7 @@ func (c *Client) call(ctx context.Context, method, path string, body map[string]
 	case 0:
 		return answer.Data, nil
 	case cloudreve.CodeSecondFactor:
-		second := new(SecondFactorRequired)
+		second := new(SecondFactorRequiredError)
 		if json.Unmarshal(answer.Data, &second.SessionID) == nil {
 			return nil, second
 		}

@@ -484,14 +484,14 @@ func (s *Site) ask(ctx context.Context, f *flight) (o outcome) {
 		s.site.CloseIdleConnections()
 	}
 	answer, err := s.site.Do(ctx, http.MethodGet, f.question.path, f.token, nil)
-	var unavailable *cloudreve.Unavailable
+	var unavailable *cloudreve.UnavailableError
 	if errors.As(err, &unavailable) && unavailable.Status == http.StatusTooManyRequests {
 		return outcome{err: fmt.Errorf("introspect: %w", err), limited: true, retryAfter: unavailable.RetryAfter}
 	}
 	if err != nil {
 		// An answer that is not Cloudreve's may be to this token alone, such as a proxy's to a long one: whoever made that up
 		// must not have the others denied.
-		return outcome{err: fmt.Errorf("introspect: %w", err), down: !errors.As(err, new(*cloudreve.Other))}
+		return outcome{err: fmt.Errorf("introspect: %w", err), down: !errors.As(err, new(*cloudreve.NotCloudreveError))}
 	}
 	no := func(sentinel error, reason string) outcome {
 		return outcome{err: fmt.Errorf("%w: %s", sentinel, reason), answered: true}
@@ -506,7 +506,7 @@ func (s *Site) ask(ctx context.Context, f *flight) (o outcome) {
 		case f.subject:
 			return outcome{answered: true}
 		case "":
-			return outcome{err: fmt.Errorf("introspect: %w", &cloudreve.Other{Status: http.StatusOK}), down: true}
+			return outcome{err: fmt.Errorf("introspect: %w", &cloudreve.NotCloudreveError{Status: http.StatusOK}), down: true}
 		default:
 			return no(authmw.ErrTokenRejected, "the site says that it is another user's")
 		}

@@ -48,7 +48,7 @@ func in(t *testing.T, test func(t *testing.T, w *world), options ...introspect.O
 		site, err := introspect.New(siteURL, append([]introspect.Option{introspect.WithTransport(w.site)}, options...)...)
 		require.NoError(t, err)
 		var mu sync.Mutex
-		v, err := authmw.NewFromIntrospector(site, authmw.WithObserver(func(e authmw.Event) {
+		v, err := authmw.NewFromIntrospector(site, authmw.WithObserver(func(e authmw.Decision) {
 			mu.Lock()
 			defer mu.Unlock()
 			w.err = e.Err
@@ -331,7 +331,7 @@ func TestWithCacheFor(t *testing.T) {
 		require.Error(t, err)
 	}
 	_, err := introspect.New("cloud.example.com", introspect.WithTransport(nil), nil)
-	for _, want := range []string{"the site has to be the URL", "the transport is nil", "an option is nil"} {
+	for _, want := range []string{"a site is named by the URL", "the transport is nil", "an option is nil"} {
 		require.ErrorContains(t, err, want)
 	}
 }

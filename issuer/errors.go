@@ -6,6 +6,7 @@ import (
 
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/internal/compact"
+	"github.com/authmw/authmw/internal/denial"
 )
 
 // ErrInvalidGrant is matched by every error about a refresh token that does not work (RFC 6749 section 5.2: invalid_grant,
@@ -36,23 +37,12 @@ func unavailable(err error) error {
 	return fmt.Errorf("issuer: %w: %w", authmw.ErrUnavailable, err)
 }
 
-// refused returns what package compact says of a refresh token.
+// refused returns the error for a refresh token, of package compact or of this one.
 func refused(err error) error {
-	sentinel := authmw.ErrInvalidClaims
+	failure := denial.InvalidClaims
 	var e *compact.Error
 	if errors.As(err, &e) {
-		switch e.Kind {
-		case compact.Malformed:
-			sentinel = authmw.ErrMalformedToken
-		case compact.Signature:
-			sentinel = authmw.ErrInvalidSignature
-		case compact.Expired:
-			sentinel = authmw.ErrTokenExpired
-		case compact.NotYetValid:
-			sentinel = authmw.ErrTokenNotYetValid
-		case compact.WrongType:
-			sentinel = authmw.ErrWrongTokenType
-		}
+		failure = denial.OfKind(e.Kind)
 	}
-	return fmt.Errorf("%w: %w: %w", ErrInvalidGrant, sentinel, err)
+	return fmt.Errorf("%w: %w: %w", ErrInvalidGrant, failure, err)
 }

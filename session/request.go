@@ -1,16 +1,17 @@
 package session
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/authmw/authmw/internal/strictjson"
 )
 
 // maxBody is the most bytes of a request's body: a refresh token has 8 KiB at the most, and the rest is less.
@@ -41,8 +42,7 @@ type field struct {
 }
 
 // readBody reads fields from the JSON object that is r's body, whose size is limited already. It is stricter than
-// encoding/json alone: nothing unknown, nothing twice, no other letter case, nothing after it, and no text that would have
-// to be mended.
+// encoding/json: see package strictjson, and it refuses unknown members.
 //
 // It takes application/json and nothing else, which no page of another site can make a browser send unasked. The type is
 // checked before the body is read.
@@ -62,9 +62,6 @@ func readBody(r *http.Request, fields ...field) error {
 	}
 	if len(body) == 0 {
 		return errNoObject
-	}
-	if !utf8.Valid(body) {
-		return badRequest("The body is not UTF-8")
 	}
 	if err := readObject(body, fields); err != nil {
 		return err
@@ -100,49 +97,32 @@ func isJSON(contentType []string) bool {
 	return err == nil && mediaType == "application/json" && (!found || strings.EqualFold(charset, "utf-8"))
 }
 
+// readObject reads the values of fields, some of which may be missing.
 func readObject(body []byte, fields []field) error {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		return errNoObject
+	s := strictjson.New(string(body), len(fields)+1, nil)
+	if s.Reason == strictjson.ReasonUTF8 {
+		return badRequest("The body is not UTF-8")
 	}
-	seen := map[string]bool{}
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return errNoObject
-		}
-		f := find(fields, name)
-		if f == nil {
+	for name, ok := s.FirstMember(); ok; name, ok = s.NextMember() {
+		i := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
+		if i < 0 {
 			return badRequest("Unknown field %.40q", name)
 		}
-		if seen[f.name] {
+		f := fields[i]
+		if s.Unique(name, 0); s.Reason != "" {
 			return badRequest("%s is given twice", f.label)
 		}
-		seen[f.name] = true
-		value, err := decoder.Token()
-		if err != nil {
+		*f.value = s.Text()
+		switch s.Reason {
+		case "":
+		case strictjson.ReasonNotString, strictjson.ReasonUTF8:
+			return badRequest("%s must be a string of Unicode characters", f.label)
+		default:
 			return errNoObject
 		}
-		text, ok := value.(string)
-		if !ok || strings.ContainsRune(text, utf8.RuneError) { // which encoding/json puts for half of a surrogate pair
-			return badRequest("%s must be a string of Unicode characters", f.label)
-		}
-		*f.value = text
 	}
-	if _, err := decoder.Token(); err != nil {
+	if s.End(); s.Reason != "" {
 		return errNoObject
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return errNoObject
-	}
-	return nil
-}
-
-func find(fields []field, name json.Token) *field {
-	for i := range fields {
-		if name == json.Token(fields[i].name) {
-			return &fields[i]
-		}
 	}
 	return nil
 }

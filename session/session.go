@@ -46,7 +46,7 @@
 //	ErrInvalidCredentials        40080                     401 invalid_credentials
 //	ErrBlocked                   40017                     403 blocked
 //	ErrNotActivated              40018                     403 not_activated
-//	SecondFactorRequired         203, session_id as data   401 second_factor_required, with session_id
+//	SecondFactorRequiredError      203, session_id as data   401 second_factor_required, with session_id
 //	ErrInvalidOTP                40022                     401 invalid_otp
 //	ErrUnknownLogin              404                       404 unknown_login
 //	issuer.ErrInvalidGrant       40020                     400 invalid_grant
@@ -58,148 +58,45 @@
 package session
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/internal/denial"
 	"github.com/authmw/authmw/issuer"
 )
 
-// User is who logged in.
-type User struct {
-	// Grant is for whom tokens are issued.
-	issuer.Grant
-	// Profile is the member user of the answer to a login, as encoding/json makes it. It is left out if nil.
-	Profile any
+// Handler serves the requests that the package's comment lists. Make one with New. It is safe for concurrent use.
+type Handler struct {
+	config
+	issuer *issuer.Issuer
+	login  LoginFunc
+	log    denial.Log // of answers with status 500 and 503, if there is no observer
 }
 
-// LoginFunc checks an e-mail address and a password. The address has 1 to 254 characters and no control characters, line
-// separators or bidirectional controls. Nothing else is known of it. The password has 4 to 128 characters (not bytes:
-// bcrypt takes 72 of those). It returns
-//   - ErrInvalidCredentials if there is no such user or it is not their password. It should take the same time for both:
-//     compare against some hash even if there is no user;
-//   - ErrBlocked or ErrNotActivated for a user who must not log in, once the password was found right;
-//   - a *SecondFactorRequired if there is a second step;
-//   - any other error if it cannot tell at the moment, which is answered with status 503.
-//
-// A user that the issuer's state function refuses, see issuer.WithStateHash, counts as blocked.
-type LoginFunc func(ctx context.Context, email, password string) (User, error)
-
-// SecondFactorFunc checks a one-time password for the login that SessionID of a SecondFactorRequired named. It returns
-// ErrInvalidOTP, ErrUnknownLogin if there is no such login or no longer, or any error that a LoginFunc may. It must count
-// the tries: a one-time password of six digits does not stand many.
-type SecondFactorFunc func(ctx context.Context, sessionID, otp string) (User, error)
-
-// SecondFactorRequired is the error of a LoginFunc for a login that needs a second step.
-type SecondFactorRequired struct {
-	// SessionID names the login for the second step. It is the application's, must be hard to guess and should expire
-	// soon: Cloudreve uses a random UUID and 10 minutes.
-	SessionID string
-}
-
-func (*SecondFactorRequired) Error() string { return "session: a second factor is required" }
-
-// What a LoginFunc or SecondFactorFunc may return, itself or wrapped.
-var (
-	ErrInvalidCredentials = errors.New("session: wrong e-mail address or password")
-	ErrBlocked            = errors.New("session: the user is blocked")
-	ErrNotActivated       = errors.New("session: the user is not activated")
-	ErrInvalidOTP         = errors.New("session: wrong one-time password")
-	ErrUnknownLogin       = errors.New("session: no login waits for this second factor")
-)
-
-// Action is what a request asks for.
-type Action string
-
-// The actions.
-const (
-	ActionLogin        Action = "login"
-	ActionSecondFactor Action = "second factor"
-	ActionRefresh      Action = "refresh"
-	ActionSignOut      Action = "sign-out"
-)
-
-// Event is one answered request.
-type Event struct {
-	Request *http.Request // whose body was read
-	Action  Action
-	// Err is nil if tokens were issued or a login ended, and otherwise why not: one of this package's errors, among them
-	// *SecondFactorRequired, one of package issuer's, one about the form of the request, or whatever a function of the
-	// application's returned.
-	Err error
-}
-
-// An Option changes a default of New.
-type Option func(*handler)
-
-// WithSecondFactor sets what checks the second step of a login. Without it, …/token/2fa does not exist, and for a LoginFunc
-// to ask for one is a mistake, answered with status 500.
-func WithSecondFactor(check SecondFactorFunc) Option {
-	return func(h *handler) {
-		if check == nil {
-			h.errs = append(h.errs, errors.New("session: the check of the second factor is nil"))
-		}
-		h.secondFactor = check
-	}
-}
-
-// WithPlainStyle answers as HTTP APIs do in place of as Cloudreve does: with status codes, bodies without an envelope,
-// and errors as application/problem+json (RFC 9457), which is what package authmw answers by default. Its counterpart
-// there is authmw.WithRenderer(authmw.CloudreveEnvelope).
-func WithPlainStyle() Option {
-	return func(h *handler) { h.style = plain{} }
-}
-
-// WithObserver sets a function that is told of every request for one of the actions, once it is decided, for logs and
-// metrics. It must be safe for concurrent use; the answer waits for it.
-func WithObserver(observe func(Event)) Option {
-	return func(h *handler) {
-		if observe == nil {
-			h.errs = append(h.errs, errors.New("session: the observer is nil"))
-		}
-		h.observe = observe
-	}
-}
-
-// New returns the handler. The error tells everything that is wrong with the arguments at once.
-func New(i *issuer.Issuer, login LoginFunc, options ...Option) (http.Handler, error) {
-	h := &handler{issuer: i, login: login, style: cloudreve{}, observe: func(Event) {}}
+// New returns a Handler. The error reports everything that is wrong with the arguments at once.
+func New(i *issuer.Issuer, login LoginFunc, options ...Option) (*Handler, error) {
+	c := configure(options)
 	if i == nil {
-		h.errs = append(h.errs, errors.New("session: the issuer is nil"))
+		c.invalid("the issuer is nil")
 	}
 	if login == nil {
-		h.errs = append(h.errs, errors.New("session: the login function is nil"))
+		c.invalid("the login function is nil")
 	}
-	for _, option := range options {
-		if option == nil {
-			h.errs = append(h.errs, errors.New("session: an option is nil"))
-			continue
-		}
-		option(h)
-	}
-	if err := errors.Join(h.errs...); err != nil {
+	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
 	}
-	return h, nil
-}
-
-type handler struct {
-	issuer       *issuer.Issuer
-	login        LoginFunc
-	secondFactor SecondFactorFunc
-	style        style
-	observe      func(Event)
-	errs         []error
+	return &Handler{config: c, issuer: i, login: login}, nil
 }
 
 // ServeHTTP serves the requests that the package's comment lists, and denies all others with 404 and 405.
-func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	switch {
 	case strings.HasSuffix(path, "/token/refresh"):
@@ -218,13 +115,7 @@ type methods map[string]struct {
 	do     func(*http.Request) (result, error)
 }
 
-// result is what is to be answered to a request that succeeds.
-type result struct {
-	user  json.RawMessage // of a login
-	token *issuer.Pair    // nil for a sign-out
-}
-
-func (h *handler) serve(w http.ResponseWriter, r *http.Request, by methods) {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, by methods) {
 	method, ok := by[r.Method]
 	if !ok {
 		w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(by)), ", "))
@@ -238,15 +129,21 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, by methods) {
 	limited.Body = http.MaxBytesReader(w, limited.Body, maxBody)
 	r = &limited
 	result, err := method.do(r)
-	h.observe(Event{Request: r, Action: method.action, Err: err})
-	if err != nil {
-		h.style.deny(w, r, method.action, failureOf(err), err)
+	if h.observe != nil {
+		h.observe(Event{Request: r, Action: method.action, Err: err})
+	}
+	if err == nil {
+		h.style.answer(w, method.action, result)
 		return
 	}
-	h.style.answer(w, method.action, result)
+	failure := failureOf(err)
+	if h.observe == nil && failure.Status >= http.StatusInternalServerError {
+		h.log.Write(r.Context(), "session: requests are denied with status "+strconv.Itoa(failure.Status), err)
+	}
+	h.style.deny(w, r, method.action, failure, err)
 }
 
-func (h *handler) serveLogin(r *http.Request) (result, error) {
+func (h *Handler) serveLogin(r *http.Request) (result, error) {
 	var email, password string
 	err := readBody(r, field{name: "email", label: "Email", value: &email, most: 254, noControls: true}, field{name: "password", label: "Password", value: &password, least: 4, most: 128})
 	if err != nil {
@@ -256,7 +153,7 @@ func (h *handler) serveLogin(r *http.Request) (result, error) {
 	return h.issue(r, user, err)
 }
 
-func (h *handler) serveSecondFactor(r *http.Request) (result, error) {
+func (h *Handler) serveSecondFactor(r *http.Request) (result, error) {
 	var otp, sessionID string
 	err := readBody(r, field{name: "otp", label: "OTP", value: &otp, most: 128, noControls: true}, field{name: "session_id", label: "SessionID", value: &sessionID, most: 128, noControls: true})
 	if err != nil {
@@ -266,8 +163,8 @@ func (h *handler) serveSecondFactor(r *http.Request) (result, error) {
 	return h.issue(r, user, err)
 }
 
-func (h *handler) issue(r *http.Request, user User, err error) (result, error) {
-	var second *SecondFactorRequired
+func (h *Handler) issue(r *http.Request, user User, err error) (result, error) {
+	var second *SecondFactorRequiredError
 	if errors.As(err, &second) && (second == nil || h.secondFactor == nil) {
 		return result{}, mistake{errors.New("session: a second factor is required, but there is no WithSecondFactor, or no login")}
 	}
@@ -293,7 +190,7 @@ func (h *handler) issue(r *http.Request, user User, err error) (result, error) {
 	}
 }
 
-func (h *handler) serveRefresh(r *http.Request) (result, error) {
+func (h *Handler) serveRefresh(r *http.Request) (result, error) {
 	token, err := readToken(r)
 	if err != nil {
 		return result{}, err
@@ -305,7 +202,7 @@ func (h *handler) serveRefresh(r *http.Request) (result, error) {
 	return result{token: &pair}, nil
 }
 
-func (h *handler) serveSignOut(r *http.Request) (result, error) {
+func (h *Handler) serveSignOut(r *http.Request) (result, error) {
 	token, err := readToken(r)
 	if err != nil {
 		return result{}, err
@@ -315,46 +212,4 @@ func (h *handler) serveSignOut(r *http.Request) (result, error) {
 
 func readToken(r *http.Request) (token string, err error) {
 	return token, readBody(r, field{name: "refresh_token", label: "RefreshToken", value: &token, most: maxBody})
-}
-
-// mistake is an error of the application's: trying again later would be no use.
-type mistake struct{ error }
-
-func (m mistake) Unwrap() error { return m.error }
-
-// failure is how an error is answered, in either style.
-type failure struct {
-	status        int
-	code, message string
-	cloudreve     int
-	cloudreveMsg  string
-}
-
-// failureOf returns what is told of an error. Whatever it does not know is the server's own trouble.
-func failureOf(err error) failure {
-	var bad *requestError
-	switch {
-	case errors.As(err, new(mistake)):
-		return failure{http.StatusInternalServerError, "server_error", "The server made a mistake.", 50001, "Internal error"}
-	case errors.As(err, &bad):
-		return failure{bad.status, "invalid_request", bad.message, 40001, bad.message}
-	case errors.As(err, new(*SecondFactorRequired)):
-		return failure{http.StatusUnauthorized, "second_factor_required", "A second factor is required.", 203, ""}
-	case errors.Is(err, ErrBlocked):
-		return failure{http.StatusForbidden, "blocked", "This account is blocked.", 40017, "This account has been blocked"}
-	case errors.Is(err, ErrInvalidCredentials):
-		return failure{http.StatusUnauthorized, "invalid_credentials", "Wrong e-mail address or password.", 40080, "Incorrect password or email address"}
-	case errors.Is(err, ErrNotActivated):
-		return failure{http.StatusForbidden, "not_activated", "This account is not activated.", 40018, "This account is not activated"}
-	case errors.Is(err, ErrInvalidOTP):
-		return failure{http.StatusUnauthorized, "invalid_otp", "Wrong one-time password.", 40022, "Incorrect 2FA code"}
-	case errors.Is(err, ErrUnknownLogin):
-		return failure{http.StatusNotFound, "unknown_login", "No login waits for this second factor.", 404, "Session not found"}
-	case errors.Is(err, issuer.ErrInvalidGrant):
-		// One answer for all reasons, as Cloudreve has it: which one it is helps a thief more than a client.
-		return failure{http.StatusBadRequest, "invalid_grant", "The refresh token is not accepted.", 40020, "Failed to issue token pair"}
-	default:
-		const message = "Sessions cannot be handled at the moment"
-		return failure{http.StatusServiceUnavailable, "unavailable", message + ".", 50001, message}
-	}
 }

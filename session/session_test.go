@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -83,13 +87,13 @@ func newService(t *testing.T, options ...session.Option) *service {
 		case email == "inactive@example.com":
 			return session.User{}, session.ErrNotActivated
 		case email == "nil@example.com":
-			return session.User{}, (*session.SecondFactorRequired)(nil)
+			return session.User{}, (*session.SecondFactorRequiredError)(nil)
 		case email == "nobody@example.org":
 			return session.User{}, nil
 		case email == "banned@example.com":
 			return session.User{Grant: issuer.Grant{Subject: "banned"}}, nil
 		case email == "careful@example.com":
-			return session.User{}, &session.SecondFactorRequired{SessionID: "the login"}
+			return session.User{}, &session.SecondFactorRequiredError{SessionID: "the login"}
 		}
 		return session.User{Grant: issuer.Grant{Subject: "wGH0"}}, nil
 	}
@@ -193,7 +197,7 @@ func TestAnswers(t *testing.T) {
 
 			w = newService(t, session.WithPlainStyle()).send(row.method, row.path, row.body, row.header...)
 			require.Equal(t, row.status, w.Code)
-			require.Equal(t, row.plain, w.Body.String())
+			require.Equal(t, row.plain+"\n", w.Body.String())
 			require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
 			require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 			require.Equal(t, row.status == 503, w.Header().Get("Retry-After") != "")
@@ -458,7 +462,7 @@ func TestOtherPathsAndMethods(t *testing.T) {
 	i, err := issuer.New([]byte(authmwtest.Secret), issuer.NewMemoryStore())
 	require.NoError(t, err)
 	without, err := session.New(i, func(context.Context, string, string) (session.User, error) {
-		return session.User{}, &session.SecondFactorRequired{SessionID: "the login"}
+		return session.User{}, &session.SecondFactorRequiredError{SessionID: "the login"}
 	})
 	require.NoError(t, err)
 	s = &service{Handler: without}
@@ -489,5 +493,67 @@ func FuzzBody(f *testing.F) {
 		if *answer.Code == 0 {
 			require.True(t, good)
 		}
+	})
+}
+
+// TestPasswordsAreKept shows that a password may have any character of Unicode, also the one that decoders put in place of
+// what they cannot read.
+func TestPasswordsAreKept(t *testing.T) {
+	const password = "p\u00e4ss\U0001f600\ufffd"
+	i, err := issuer.New([]byte(authmwtest.Secret), issuer.NewMemoryStore())
+	require.NoError(t, err)
+	var got string
+	h, err := session.New(i, func(_ context.Context, _, password string) (session.User, error) {
+		got = password
+		return session.User{}, session.ErrInvalidCredentials
+	})
+	require.NoError(t, err)
+	(&service{Handler: h}).send("POST", "/token", `{"email":"a","password":"p\u00e4ss\ud83d\ude00\ufffd"}`)
+	require.Equal(t, password, got)
+}
+
+// TestFaultsAreLogged counts the lines of a server that denies requests for a fault of its own.
+func TestFaultsAreLogged(t *testing.T) {
+	lines := func(do func()) []string {
+		var text strings.Builder
+		logger, writer, flags := slog.Default(), log.Writer(), log.Flags()
+		defer func() {
+			slog.SetDefault(logger)
+			log.SetOutput(writer) // which SetDefault has changed, and does not restore
+			log.SetFlags(flags)
+		}()
+		slog.SetDefault(slog.New(slog.NewTextHandler(&text, nil)))
+		do()
+		return slices.Collect(strings.Lines(text.String()))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		i, err := issuer.New([]byte(authmwtest.Secret), &downStore{down: true})
+		require.NoError(t, err)
+		login := func(_ context.Context, email, _ string) (session.User, error) {
+			if email == "wrong@example.com" {
+				return session.User{}, session.ErrInvalidCredentials
+			}
+			return session.User{Grant: issuer.Grant{Subject: "wGH0"}}, nil
+		}
+		h, err := session.New(i, login)
+		require.NoError(t, err)
+		observed, err := session.New(i, login, session.WithObserver(func(session.Event) {}))
+		require.NoError(t, err)
+		send := func(h http.Handler, email string) func() {
+			return func() {
+				(&service{Handler: h}).send("POST", "/token", `{"email":"`+email+`","password":"Passw0rd!"}`)
+			}
+		}
+		require.Empty(t, lines(send(observed, "a@example.com")), "left to the observer")
+		require.Empty(t, lines(send(h, "wrong@example.com")), "not the server's fault")
+		logged := lines(send(h, "a@example.com"))
+		require.Len(t, logged, 1)
+		require.Contains(t, logged[0], "level=ERROR")
+		require.Contains(t, logged[0], "status 503")
+		require.Contains(t, logged[0], errDown.Error())
+		require.NotContains(t, logged[0], "Passw0rd!")
+		require.Empty(t, lines(send(h, "a@example.com")), "once a minute")
+		time.Sleep(time.Minute)
+		require.Len(t, lines(send(h, "a@example.com")), 1)
 	})
 }

@@ -5,28 +5,31 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/authmw/authmw/internal/uuid"
+	"github.com/authmw/authmw/internal/cloudreve"
+	"github.com/authmw/authmw/internal/denial"
 	"github.com/authmw/authmw/issuer"
 )
 
 // style is a way to answer.
 type style interface {
 	answer(w http.ResponseWriter, action Action, r result)
-	deny(w http.ResponseWriter, r *http.Request, action Action, f failure, err error)
+	deny(w http.ResponseWriter, r *http.Request, action Action, f denial.Failure, err error)
 }
 
-// retryAfter is for how many seconds a client should leave a server alone that cannot get at its store.
-const retryAfter = "5"
+// result is what is answered to a request that succeeds.
+type result struct {
+	user  json.RawMessage // of a login
+	token *issuer.Pair    // nil for a sign-out
+}
 
-func write(w http.ResponseWriter, status int, contentType, cacheControl string, body any) {
-	encoded, _ := json.Marshal(body) // of strings, numbers, times and JSON alone, which always marshal
+func write(w http.ResponseWriter, status int, contentType, cacheControl string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", cacheControl)
 	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", retryAfter)
+		w.Header().Set("Retry-After", denial.RetryAfter)
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(encoded) // the client may be gone; there is nothing to do about it
+	_, _ = w.Write(body) // the client may be gone; there is nothing to do about it
 }
 
 // login is what both styles answer to one.
@@ -35,9 +38,9 @@ type login struct {
 	Token *issuer.Pair    `json:"token"`
 }
 
-// cloudreve answers as Cloudreve does: HTTP status 200, and the outcome in the body. Only what Cloudreve fails at as
+// cloudreveStyle answers as Cloudreve does: HTTP status 200, and the outcome in the body. Only what Cloudreve fails at as
 // well has a status that says so.
-type cloudreve struct{}
+type cloudreveStyle struct{}
 
 // noCache is Cloudreve's Cache-Control header. Answers with tokens need more, see noStore.
 const (
@@ -45,35 +48,25 @@ const (
 	noCacheOrStore = noCache + ", " + noStore
 )
 
-func (cloudreve) write(w http.ResponseWriter, status int, cacheControl string, body any) {
-	write(w, status, "application/json; charset=utf-8", cacheControl, body)
+func (cloudreveStyle) write(w http.ResponseWriter, status int, cacheControl string, body any) {
+	write(w, status, denial.EnvelopeType, cacheControl, denial.JSON(body))
 }
 
-func (c cloudreve) answer(w http.ResponseWriter, action Action, r result) {
-	type envelope struct {
-		Code int    `json:"code"`
-		Data any    `json:"data"`
-		Msg  string `json:"msg"`
-	}
+func (c cloudreveStyle) answer(w http.ResponseWriter, action Action, r result) {
 	switch action {
 	case ActionSignOut:
-		c.write(w, http.StatusOK, noCache, envelope{Data: ""})
+		c.write(w, http.StatusOK, noCache, cloudreve.Data{Data: ""})
 	case ActionRefresh:
-		c.write(w, http.StatusOK, noCacheOrStore, envelope{Data: r.token})
+		c.write(w, http.StatusOK, noCacheOrStore, cloudreve.Data{Data: r.token})
 	default:
-		c.write(w, http.StatusOK, noCacheOrStore, envelope{Data: login{r.user, r.token}})
+		c.write(w, http.StatusOK, noCacheOrStore, cloudreve.Data{Data: login{r.user, r.token}})
 	}
 }
 
-func (c cloudreve) deny(w http.ResponseWriter, r *http.Request, action Action, f failure, err error) {
-	envelope := struct {
-		Code          int    `json:"code"`
-		Data          string `json:"data,omitempty"`
-		Msg           string `json:"msg"`
-		CorrelationID string `json:"correlation_id,omitempty"`
-	}{Code: f.cloudreve, Msg: f.cloudreveMsg}
+func (c cloudreveStyle) deny(w http.ResponseWriter, r *http.Request, action Action, f denial.Failure, err error) {
+	envelope := f.Envelope()
 	status := http.StatusOK
-	var second *SecondFactorRequired
+	var second *SecondFactorRequiredError
 	switch {
 	case errors.As(err, &second):
 		envelope.Data = second.SessionID
@@ -83,13 +76,10 @@ func (c cloudreve) deny(w http.ResponseWriter, r *http.Request, action Action, f
 		if action == ActionSignOut && errors.Is(err, issuer.ErrInvalidGrant) {
 			envelope.Msg = "Failed to parse token"
 		}
-		if f.status >= http.StatusInternalServerError {
-			status = f.status
+		if f.Status >= http.StatusInternalServerError {
+			status = f.Status
 		}
-		var ok bool
-		if envelope.CorrelationID, ok = uuid.Canonical(r.Header.Get("X-Cr-Correlation-Id")); !ok {
-			envelope.CorrelationID = uuid.New()
-		}
+		envelope.CorrelationID = cloudreve.CorrelationID(r)
 	}
 	cacheControl := noCache
 	if envelope.Data != "" { // with which the login can be finished
@@ -98,39 +88,33 @@ func (c cloudreve) deny(w http.ResponseWriter, r *http.Request, action Action, f
 	c.write(w, status, cacheControl, envelope)
 }
 
-// plain answers with HTTP's own means.
-type plain struct{}
+// plainStyle answers with HTTP's own means.
+type plainStyle struct{}
 
 // noStore is required of answers with tokens by RFC 6749 section 5.1, and does no harm to the plain style's others.
 const noStore = "no-store"
 
-func (plain) answer(w http.ResponseWriter, action Action, r result) {
+func (plainStyle) answer(w http.ResponseWriter, action Action, r result) {
 	switch action {
 	case ActionSignOut:
 		w.Header().Set("Cache-Control", noStore)
 		w.WriteHeader(http.StatusNoContent)
 	case ActionRefresh:
-		write(w, http.StatusOK, "application/json", noStore, r.token)
+		write(w, http.StatusOK, "application/json", noStore, denial.JSONLine(r.token))
 	default:
-		write(w, http.StatusOK, "application/json", noStore, login{r.user, r.token})
+		write(w, http.StatusOK, "application/json", noStore, denial.JSONLine(login{r.user, r.token}))
 	}
 }
 
-func (plain) deny(w http.ResponseWriter, _ *http.Request, _ Action, f failure, err error) {
-	problem := struct {
-		Title     string `json:"title"`
-		Status    int    `json:"status"`
-		Detail    string `json:"detail"`
-		Code      string `json:"code"`
-		SessionID string `json:"session_id,omitempty"`
-	}{Title: http.StatusText(f.status), Status: f.status, Detail: f.message, Code: f.code}
-	var second *SecondFactorRequired
+func (plainStyle) deny(w http.ResponseWriter, _ *http.Request, _ Action, f denial.Failure, err error) {
+	problem := f.Problem()
+	var second *SecondFactorRequiredError
 	if errors.As(err, &second) {
 		problem.SessionID = second.SessionID
 	}
-	if f.status == http.StatusUnauthorized {
+	if f.Status == http.StatusUnauthorized {
 		// RFC 9110 section 15.5.2: a 401 MUST have a challenge. What the client is short of is a token.
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	write(w, f.status, "application/problem+json", noStore, problem)
+	write(w, f.Status, denial.ProblemType, noStore, denial.JSONLine(problem))
 }

@@ -147,7 +147,7 @@ func TestPreflightIntoAHandler(t *testing.T) {
 
 // TestPanicUnderCustomRecovery has Gin's own recovery middleware, with a function that only writes JSON.
 func TestPanicUnderCustomRecovery(t *testing.T) {
-	v, err := authmw.New([]byte(authmwtest.Secret), authmw.WithObserver(func(e authmw.Event) { _ = e.Claims.Subject }))
+	v, err := authmw.New([]byte(authmwtest.Secret), authmw.WithObserver(func(e authmw.Decision) { _ = e.Claims.Subject }))
 	require.NoError(t, err)
 	r := newEngine()
 	r.Use(gin.CustomRecoveryWithWriter(nil, func(c *gin.Context, _ any) {

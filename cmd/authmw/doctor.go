@@ -220,5 +220,5 @@ func (a api) get(ctx context.Context, path, token string) (cloudreve.Answer, err
 }
 
 func (a api) other() error {
-	return fmt.Errorf("%s: %w", a.url, &cloudreve.Other{Status: http.StatusOK})
+	return fmt.Errorf("%s: %w", a.url, &cloudreve.NotCloudreveError{Status: http.StatusOK})
 }

@@ -38,7 +38,7 @@ and not shown. If standard input is not a terminal, they are its first two lines
 }
 
 func (c *cli) login(ctx context.Context, address, email, where string) error {
-	site, err := parseSite(address)
+	site, err := cloudreve.ParseURL(address)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 		return err
 	}
 	err = inTime(ctx, func(ctx context.Context) error { return cl.Login(ctx, email, password) })
-	var second *client.SecondFactorRequired
+	var second *client.SecondFactorRequiredError
 	if errors.As(err, &second) {
 		err = c.secondFactor(ctx, cl, ask, second.SessionID)
 	}
@@ -211,9 +211,9 @@ As Cloudreve has it, an access token that was issued works until it expires.`,
 
 // fromSite reports whether an error is about a site, and not about a place for tokens.
 func fromSite(err error) bool {
-	var unreachable *cloudreve.Unreachable
-	var unavailable *cloudreve.Unavailable
-	var other *cloudreve.Other
+	var unreachable *cloudreve.UnreachableError
+	var unavailable *cloudreve.UnavailableError
+	var other *cloudreve.NotCloudreveError
 	var refused *client.Error
 	return errors.As(err, &unreachable) || errors.As(err, &unavailable) || errors.As(err, &other) || errors.As(err, &refused)
 }

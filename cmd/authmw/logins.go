@@ -58,7 +58,7 @@ func (l *logins) read() error {
 	}
 	err = json.Unmarshal(content, l)
 	for _, r := range l.Records {
-		if _, invalid := parseSite(r.Site); invalid != nil {
+		if _, invalid := cloudreve.ParseURL(r.Site); invalid != nil {
 			err = invalid
 		}
 	}
@@ -83,7 +83,7 @@ func (l *logins) find(site string) (loginRecord, error) {
 		}
 		return l.Records[0], nil
 	}
-	wanted, err := parseSite(site)
+	wanted, err := cloudreve.ParseURL(site)
 	if err != nil {
 		return loginRecord{}, err
 	}
@@ -93,14 +93,6 @@ func (l *logins) find(site string) (loginRecord, error) {
 		}
 	}
 	return loginRecord{}, fmt.Errorf("%w at %s: authmw login %s", errNotLoggedIn, site, site)
-}
-
-func parseSite(site string) (*url.URL, error) {
-	u, err := url.Parse(site)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("a site is named by its URL, such as https://cloud.example.com")
-	}
-	return u, nil
 }
 
 // put makes a login the last one; drop takes it out.

@@ -140,9 +140,9 @@ func (l *logins) send(ctx context.Context, record loginRecord, method, path, bod
 // unreachable explains an error of the network, unless that was done.
 func (l *logins) unreachable(record loginRecord, err error) error {
 	var network *net.OpError
-	var explained *cloudreve.Unreachable
+	var explained *cloudreve.UnreachableError
 	if errors.As(err, &network) && !errors.As(err, &explained) {
-		err = &cloudreve.Unreachable{Err: err}
+		err = &cloudreve.UnreachableError{Err: err}
 	}
 	switch {
 	case errors.As(err, &explained):

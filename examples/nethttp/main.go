@@ -28,7 +28,7 @@ func (b *banned) check(_ context.Context, claims *authmw.Claims) (bool, error) {
 func newHandler(secret []byte, b *banned, logger *slog.Logger) (http.Handler, error) {
 	v, err := authmw.New(secret,
 		authmw.WithClaimsCheck(b.check),
-		authmw.WithObserver(func(e authmw.Event) {
+		authmw.WithObserver(func(e authmw.Decision) {
 			if e.Denied {
 				logger.Info("denied", "path", e.Request.URL.Path, "err", e.Err)
 			}

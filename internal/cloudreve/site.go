@@ -1,4 +1,4 @@
-// Package cloudreve asks a Cloudreve v4 site something, by its API.
+// Package cloudreve speaks the API of Cloudreve v4: its codes, the form of its answers, and how to ask a site.
 package cloudreve
 
 import (
@@ -16,38 +16,30 @@ import (
 	"time"
 )
 
-// The codes in Cloudreve's answers that mean something here (https://github.com/cloudreve/cloudreve:
-// pkg/serializer/error.go).
-const (
-	CodeSecondFactor      = 203
-	CodeLoginRequired     = 401 // a token counts for nothing
-	CodeForbidden         = 403
-	CodeNotFound          = 404 // for a token: sub is no user's ID
-	CodeParameter         = 40001
-	CodeCredentialInvalid = 40020 // a refresh token that does not work, or a token of the wrong type
-	CodeOTP               = 40022
-	CodeCaptcha           = 40026
-	CodeInvalidPassword   = 40080
-	CodeInsufficientScope = 40089
-	CodeServerError       = 50000 // this and all above
-	CodeDBError           = 50001 // for a token: there is no such user, or not an active one
-)
-
 // Site is a site. It is safe for concurrent use.
 type Site struct {
 	base *url.URL
 	http *http.Client
 }
 
+// ParseURL returns the URL of a site's first page, or an error that says what it must be.
+func ParseURL(siteURL string) (*url.URL, error) {
+	u, err := url.Parse(siteURL)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
+		return nil, errors.New("a site is named by the URL of its first page, such as https://cloud.example.com")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("the URL of a site must not have a user, a query or a fragment")
+	}
+	return u, nil
+}
+
 // NewSite returns the site whose first page is at siteURL. Requests are sent by transport. No redirect is followed: what is
 // sent is for the site alone.
 func NewSite(siteURL string, transport http.RoundTripper) (*Site, error) {
-	base, err := url.Parse(siteURL)
-	switch {
-	case err != nil || base.Hostname() == "" || base.Scheme != "http" && base.Scheme != "https":
-		return nil, errors.New("the site has to be the URL of its first page, such as https://cloud.example.com")
-	case base.User != nil || base.RawQuery != "" || base.Fragment != "":
-		return nil, errors.New("the site's URL has a user, a query or a fragment: leave that out")
+	base, err := ParseURL(siteURL)
+	if err != nil {
+		return nil, err
 	}
 	return &Site{base, &http.Client{
 		Transport:     transport,
@@ -82,13 +74,13 @@ type Answer struct {
 	Date time.Time `json:"-"`
 }
 
-// Unavailable is the error of a site, or of a proxy before it, that does not do its work at the moment.
-type Unavailable struct {
+// UnavailableError is the error of a site, or of a proxy before it, that does not do its work at the moment.
+type UnavailableError struct {
 	Status     int
 	RetryAfter time.Duration // as it asks for, 0 if it does not
 }
 
-func (u *Unavailable) Error() string {
+func (u *UnavailableError) Error() string {
 	return fmt.Sprintf("the site answers with status %d: it, or the proxy before it, is failing; see its log", u.Status)
 }
 
@@ -97,26 +89,26 @@ func (u *Unavailable) Error() string {
 func Backoff(n int, most time.Duration, err error) time.Duration {
 	backoff := min(time.Second<<min(n, 10), most)
 	backoff -= rand.N(backoff / 2)
-	var u *Unavailable
+	var u *UnavailableError
 	if errors.As(err, &u) {
 		backoff = max(backoff, min(u.RetryAfter, most))
 	}
 	return backoff
 }
 
-// Unreachable is the error for a site that there is no connection to.
-type Unreachable struct{ Err error }
+// UnreachableError is the error for a site that there is no connection to.
+type UnreachableError struct{ Err error }
 
-func (u *Unreachable) Error() string {
+func (u *UnreachableError) Error() string {
 	return fmt.Sprintf("the site cannot be reached: is it running, and is the URL right? (%v)", u.Err)
 }
 
-func (u *Unreachable) Unwrap() error { return u.Err }
+func (u *UnreachableError) Unwrap() error { return u.Err }
 
-// Other is the error for an answer that is not Cloudreve's.
-type Other struct{ Status int }
+// NotCloudreveError is the error for an answer that is not Cloudreve's.
+type NotCloudreveError struct{ Status int }
 
-func (o *Other) Error() string {
+func (o *NotCloudreveError) Error() string {
 	return fmt.Sprintf("the site answers with status %d, but not as Cloudreve v4 does: is the URL that of its first page?", o.Status)
 }
 
@@ -150,13 +142,13 @@ func (s *Site) Do(ctx context.Context, method, path, token string, body any) (An
 		if errors.As(err, &failed) {
 			err = failed.Err
 		}
-		return Answer{}, &Unreachable{err}
+		return Answer{}, &UnreachableError{err}
 	}
 	defer func() { _ = response.Body.Close() }()
 	switch status := response.StatusCode; {
 	case status >= 500 || status == http.StatusTooManyRequests:
 		seconds, _ := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 16)
-		return Answer{}, &Unavailable{status, time.Duration(seconds) * time.Second}
+		return Answer{}, &UnavailableError{status, time.Duration(seconds) * time.Second}
 	case status >= 300 && status < 400:
 		location, err := response.Location()
 		if err != nil {
@@ -169,7 +161,7 @@ func (s *Site) Do(ctx context.Context, method, path, token string, body any) (An
 		return Answer{}, fmt.Errorf("the site stopped in the middle of an answer: %w", err)
 	}
 	if response.StatusCode != http.StatusOK || json.Unmarshal(answer.Body, &answer) != nil {
-		return Answer{}, &Other{response.StatusCode}
+		return Answer{}, &NotCloudreveError{response.StatusCode}
 	}
 	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil && date.Year() >= 1970 {
 		answer.Date = date
