@@ -1,5 +1,13 @@
 package introspect
 
+import "crypto/sha256"
+
+// key is a token's SHA-256. Whoever reads this process's memory finds no tokens that are not in use.
+type key [sha256.Size]byte
+
+// maxCached is how many tokens are remembered, of those accepted and of those refused each. An entry takes 150 to 300 bytes.
+const maxCached = 20_000
+
 // cache remembers a value for each of maxCached/2 tokens or more, and forgets the older ones when it is full. The zero cache
 // is empty.
 type cache[V any] struct{ young, old map[key]V }

@@ -346,7 +346,7 @@ func TestTenThousandUsers(t *testing.T) {
 		require.Equal(t, 10_000, m.asked)
 
 		m.latency, m.peak = 5*time.Millisecond, 0
-		users := s.users(10_000, time.Second, 3*introspect.MaxCacheFor)
+		users := s.users(10_000, time.Second, 3*introspect.MaxCacheTTL)
 		s.end()
 		t.Logf("%d of %d failed, p99 %v, longest %v; asked %d, at most %d in a second",
 			users.failed, len(users.took), users.percentile(.99), users.percentile(1), m.asked, m.peak)

@@ -50,11 +50,8 @@ package introspect
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -63,10 +60,6 @@ import (
 	"github.com/authmw/authmw/internal/cloudreve"
 )
 
-// MaxCacheFor is for how long a token that the site accepted is accepted unasked, at the most and unless WithCacheFor says
-// so.
-const MaxCacheFor = 30 * time.Second
-
 const (
 	// refusedFor is for how long a token that the site refused is refused unasked: a client that tries again at once gets
 	// the same answer, one that is unbanned does not wait.
@@ -74,10 +67,6 @@ const (
 
 	// timeout is how long the site may take to answer.
 	timeout = 5 * time.Second
-
-	// maxCached is how many tokens are remembered, of those accepted and of those refused each. An entry takes 150 to 300
-	// bytes.
-	maxCached = 20_000
 
 	// retryRefresh is the time between two tries to ask about a token in use again.
 	retryRefresh = time.Second
@@ -92,8 +81,8 @@ var (
 // Site is an authmw.Introspector that asks a Cloudreve site. Make one with New. It is safe for concurrent use. What it asks
 // is answered within seconds or given up; there is nothing to close.
 type Site struct {
-	site     *cloudreve.Site
-	cacheFor time.Duration
+	config
+	site *cloudreve.Site
 
 	mu       sync.Mutex
 	accepted cache[acceptance]
@@ -120,85 +109,18 @@ type refusal struct {
 	err   error
 }
 
-// key is a token's SHA-256. Whoever reads this process's memory finds no tokens that are not in use.
-type key [sha256.Size]byte
-
-// flight is a question that waits for its turn or is in flight. There is never more than one about a token.
-type flight struct {
-	key            key
-	token, subject string
-	expires        time.Time
-	question       question
-	known          bool
-	class          class // known, or that of its address when it began to wait
-	trial          bool  // of a half-open circuit
-	reconnect      bool  // see Site.silent
-	bucket         *bucket
-	timer          *time.Timer // while it waits
-	done           chan struct{}
-	err            error // to be read when done
-}
-
-// An Option changes a default of New.
-type Option func(*config)
-
-type config struct {
-	cacheFor  time.Duration
-	transport http.RoundTripper
-	errs      []error
-}
-
-// WithCacheFor sets for how long a token that the site accepted is accepted unasked, MaxCacheFor unless set, and 0 to ask
-// every time. A ban is seen after that, and so is the end of a token that was replaced with the master key.
-func WithCacheFor(d time.Duration) Option {
-	return func(c *config) {
-		if d < 0 || d > MaxCacheFor {
-			c.errs = append(c.errs, fmt.Errorf("introspect: a time of %v to accept tokens unasked is not between 0 and %v", d, MaxCacheFor))
-		}
-		c.cacheFor = d
-	}
-}
-
-// WithTransport sets what requests are sent by. By default it is a copy of http.DefaultTransport that keeps as many
-// connections as there are turns. If a question times out, the idle connections of the transport are closed.
-func WithTransport(transport http.RoundTripper) Option {
-	return func(c *config) {
-		if transport == nil {
-			c.errs = append(c.errs, errors.New("introspect: the transport is nil"))
-		}
-		c.transport = transport
-	}
-}
-
-// New returns a Site for the one whose first page is at siteURL. It is not asked anything yet. The error tells everything
+// New returns a Site for the one whose first page is at siteURL. It is not asked anything yet. The error reports everything
 // that is wrong with the arguments at once.
 func New(siteURL string, options ...Option) (*Site, error) {
-	c := config{cacheFor: MaxCacheFor, transport: defaultTransport()}
-	for _, option := range options {
-		if option == nil {
-			c.errs = append(c.errs, errors.New("introspect: an option is nil"))
-			continue
-		}
-		option(&c)
-	}
+	c := configure(options)
 	site, err := cloudreve.NewSite(siteURL, c.transport)
 	if err != nil {
-		c.errs = append(c.errs, fmt.Errorf("introspect: %w", err))
+		c.invalid("%w", err)
 	}
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
 	}
-	return &Site{site: site, cacheFor: c.cacheFor, flights: map[key]*flight{}}, nil
-}
-
-func defaultTransport() http.RoundTripper {
-	transport, ok := http.DefaultTransport.(*http.Transport)
-	if !ok { // the application has another
-		return http.DefaultTransport
-	}
-	transport = transport.Clone()
-	transport.MaxIdleConnsPerHost = turns[known]
-	return transport
+	return &Site{config: c, site: site, flights: map[key]*flight{}}, nil
 }
 
 // String says nothing of the tokens that are known.
@@ -256,50 +178,6 @@ func (s *Site) join(f flight, address netip.Addr, now time.Time) (*flight, error
 		return other, nil
 	}
 	return s.begin(f, address, now)
-}
-
-// question is something that the site answers only to those it knows.
-type question struct {
-	path   string
-	answer func(cloudreve.Answer) (id string)
-}
-
-var errNoScope = fmt.Errorf("%w: it has neither the scope openid nor UserInfo.Read, without which the site does not tell whose it is", authmw.ErrTokenRejected)
-
-// questionFor returns what can be asked with a token that claims so.
-func questionFor(claims *authmw.Claims) (question, error) {
-	switch {
-	case claims.ClientID == "":
-		// Cloudreve takes it for a user's own login, which needs no scope there, even if it has scopes (CVE-2026-54560).
-		return question{"/api/v4/user/me", me}, nil
-	case claims.HasScope("openid"):
-		return question{"/api/v4/session/oauth/userinfo", userinfo}, nil
-	case claims.HasScope("UserInfo.Read"):
-		return question{"/api/v4/user/me", me}, nil
-	default:
-		return question{}, errNoScope
-	}
-}
-
-func me(answer cloudreve.Answer) string {
-	var data struct {
-		ID string `json:"id"`
-	}
-	if answer.Code == nil || json.Unmarshal(answer.Data, &data) != nil {
-		return ""
-	}
-	return data.ID
-}
-
-// userinfo reads the one answer that has no envelope (OpenID Connect Core section 5.3.2).
-func userinfo(answer cloudreve.Answer) string {
-	var data struct {
-		Sub string `json:"sub"`
-	}
-	if answer.Code != nil || json.Unmarshal(answer.Body, &data) != nil {
-		return ""
-	}
-	return data.Sub
 }
 
 // begin has f wait for its turn, unless that would take too long or the circuit is open. It is called with the lock held.
@@ -394,16 +272,6 @@ func (s *Site) finish(f *flight, err error) {
 	close(f.done)
 }
 
-// outcome is what became of a question.
-type outcome struct {
-	err        error
-	answered   bool // with yes or no
-	limited    bool // with status 429
-	retryAfter time.Duration
-	down       bool // it could have been answered, and was not
-	asked      time.Time
-}
-
 // fly asks about f.
 func (s *Site) fly(f *flight) {
 	o := outcome{err: errPanicked, down: true} // unless ask returns: a transport may call runtime.Goexit
@@ -413,6 +281,19 @@ func (s *Site) fly(f *flight) {
 	defer cancel()
 	o = s.ask(ctx, f)
 	o.asked = asked
+}
+
+// ask shows the site the token of f.
+func (s *Site) ask(ctx context.Context, f *flight) (o outcome) {
+	defer func() {
+		if r := recover(); r != nil { // in a goroutine of ours, it would end the server
+			o = outcome{err: errPanicked, down: true}
+		}
+	}()
+	if f.reconnect {
+		s.site.CloseIdleConnections()
+	}
+	return f.question.ask(ctx, s.site, f.token, f.subject)
 }
 
 // land remembers what can be remembered of an outcome, and gives the turn to the next one.
@@ -429,20 +310,7 @@ func (s *Site) land(f *flight, o outcome) {
 		}
 		s.silent = s.silent || errors.Is(o.err, context.DeadlineExceeded)
 	}
-	for c := f.class; c <= suspect; c++ {
-		b, trial := &s.breakers[c], f.trial && c == f.class
-		switch {
-		case o.answered || o.limited:
-			b.answered(now, trial)
-		case o.down:
-			b.failed(now, trial, o.err)
-		default:
-			b.abandoned(trial)
-		}
-	}
-	if o.answered && o.err == nil && f.class != known {
-		s.breakers[known].answered(now, false) // the site is up for users
-	}
+	s.report(f, o, now)
 	switch {
 	case o.answered:
 		s.queue.answered(now.Sub(o.asked))
@@ -457,6 +325,24 @@ func (s *Site) land(f *flight, o outcome) {
 	s.dispatch(now)
 }
 
+// report tells the breakers of an outcome.
+func (s *Site) report(f *flight, o outcome, now time.Time) {
+	for c := f.class; c <= suspect; c++ {
+		b, trial := &s.breakers[c], f.trial && c == f.class
+		switch {
+		case o.answered || o.limited:
+			b.answered(now, trial)
+		case o.down:
+			b.failed(now, trial, o.err)
+		default:
+			b.abandoned(trial)
+		}
+	}
+	if o.answered && o.err == nil && f.class != known {
+		s.breakers[known].answered(now, false) // the site is up for users
+	}
+}
+
 // remember keeps the site's answer about a token.
 func (s *Site) remember(f *flight, o outcome) {
 	if o.err != nil {
@@ -464,61 +350,11 @@ func (s *Site) remember(f *flight, o outcome) {
 		s.refused.put(f.key, refusal{o.asked.Add(refusedFor), o.err})
 		return
 	}
-	a := acceptance{until: o.asked.Add(s.cacheFor), expires: f.expires}
+	a := acceptance{until: o.asked.Add(s.cacheTTL), expires: f.expires}
 	if a.until.After(f.expires) {
 		a.until = f.expires
 	}
 	// In the third quarter, which leaves time for a request to come that asks again.
-	a.refreshAt = o.asked.Add(s.cacheFor/2 + rand.N(s.cacheFor/4+1))
+	a.refreshAt = o.asked.Add(s.cacheTTL/2 + rand.N(s.cacheTTL/4+1))
 	s.accepted.put(f.key, a)
-}
-
-// ask shows the site the token of f, and returns what that says.
-func (s *Site) ask(ctx context.Context, f *flight) (o outcome) {
-	defer func() {
-		if r := recover(); r != nil { // in a goroutine of ours, it would end the server
-			o = outcome{err: errPanicked, down: true}
-		}
-	}()
-	if f.reconnect {
-		s.site.CloseIdleConnections()
-	}
-	answer, err := s.site.Do(ctx, http.MethodGet, f.question.path, f.token, nil)
-	var unavailable *cloudreve.UnavailableError
-	if errors.As(err, &unavailable) && unavailable.Status == http.StatusTooManyRequests {
-		return outcome{err: fmt.Errorf("introspect: %w", err), limited: true, retryAfter: unavailable.RetryAfter}
-	}
-	if err != nil {
-		// An answer that is not Cloudreve's may be to this token alone, such as a proxy's to a long one: whoever made that up
-		// must not have the others denied.
-		return outcome{err: fmt.Errorf("introspect: %w", err), down: !errors.As(err, new(*cloudreve.NotCloudreveError))}
-	}
-	no := func(sentinel error, reason string) outcome {
-		return outcome{err: fmt.Errorf("%w: %s", sentinel, reason), answered: true}
-	}
-	code := 0
-	if answer.Code != nil {
-		code = *answer.Code
-	}
-	switch code {
-	case 0:
-		switch id := f.question.answer(answer); id {
-		case f.subject:
-			return outcome{answered: true}
-		case "":
-			return outcome{err: fmt.Errorf("introspect: %w", &cloudreve.NotCloudreveError{Status: http.StatusOK}), down: true}
-		default:
-			return no(authmw.ErrTokenRejected, "the site says that it is another user's")
-		}
-	case cloudreve.CodeLoginRequired:
-		return no(authmw.ErrInvalidSignature, "the site does not accept it, by its key or by its clock")
-	case cloudreve.CodeCredentialInvalid:
-		return no(authmw.ErrWrongTokenType, "the site says so")
-	case cloudreve.CodeNotFound, cloudreve.CodeDBError:
-		return no(authmw.ErrTokenRejected, "the site has no such user, or not an active one")
-	case cloudreve.CodeForbidden, cloudreve.CodeInsufficientScope:
-		return no(authmw.ErrTokenRejected, "the site does not tell its holder who they are")
-	default:
-		return outcome{err: fmt.Errorf("introspect: the site answers with code %d", code), down: true}
-	}
 }

@@ -271,7 +271,7 @@ func TestBanAndRotationAreSeen(t *testing.T) {
 		first, second := w.token(1), w.token(2)
 		require.Equal(t, []int{200, 200}, []int{w.status("/required", first), w.status("/required", second)})
 		w.site.SetBanned("user1", true)
-		time.Sleep(introspect.MaxCacheFor - 1)
+		time.Sleep(introspect.MaxCacheTTL - 1)
 		require.Equal(t, 200, w.status("/required", first))
 		time.Sleep(time.Nanosecond)
 		require.Equal(t, 401, w.status("/required", first))
@@ -283,7 +283,7 @@ func TestBanAndRotationAreSeen(t *testing.T) {
 		require.Equal(t, 200, w.status("/required", first))
 
 		w.site.SetSecret(strings.Repeat("another", 5))
-		time.Sleep(introspect.MaxCacheFor)
+		time.Sleep(introspect.MaxCacheTTL)
 		require.Equal(t, []int{401, 401, 200}, []int{w.status("/required", first), w.status("/required", second), w.status("/required", w.token(1))})
 	})
 }
@@ -318,16 +318,16 @@ func TestExpiry(t *testing.T) {
 	})
 }
 
-func TestWithCacheFor(t *testing.T) {
+func TestWithCacheTTL(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		token := w.token(1)
 		for range 5 {
 			require.Equal(t, 200, w.status("/required", token))
 		}
 		require.Equal(t, 5, w.site.Count(me))
-	}, introspect.WithCacheFor(0))
-	for _, d := range []time.Duration{-1, introspect.MaxCacheFor + 1} {
-		_, err := introspect.New(siteURL, introspect.WithCacheFor(d))
+	}, introspect.WithCacheTTL(0))
+	for _, d := range []time.Duration{-1, introspect.MaxCacheTTL + 1} {
+		_, err := introspect.New(siteURL, introspect.WithCacheTTL(d))
 		require.Error(t, err)
 	}
 	_, err := introspect.New("cloud.example.com", introspect.WithTransport(nil), nil)
@@ -476,7 +476,7 @@ func TestPace(t *testing.T) {
 		for _, user := range users {
 			require.NoError(t, ask(user))
 		}
-		time.Sleep(introspect.MaxCacheFor)
+		time.Sleep(introspect.MaxCacheTTL)
 		began := time.Now()
 		limited = true
 		require.ErrorContains(t, ask("a"), "429")
@@ -486,7 +486,7 @@ func TestPace(t *testing.T) {
 		require.NoError(t, ask("another stranger"))
 		require.Zero(t, time.Since(began))
 
-		time.Sleep(introspect.MaxCacheFor)
+		time.Sleep(introspect.MaxCacheTTL)
 		limited, asked = true, nil
 		for _, user := range users[1:] {
 			require.ErrorContains(t, ask(user), "429")

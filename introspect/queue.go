@@ -53,6 +53,22 @@ const (
 	suspectPace = time.Minute
 )
 
+// flight is a question that waits for its turn or is in flight. There is never more than one about a token.
+type flight struct {
+	key            key
+	token, subject string
+	expires        time.Time
+	question       question
+	known          bool
+	class          class // known, or that of its address when it began to wait
+	trial          bool  // of a half-open circuit
+	reconnect      bool  // see Site.silent
+	bucket         *bucket
+	timer          *time.Timer // while it waits
+	done           chan struct{}
+	err            error // to be read when done
+}
+
 // queue decides whose question is next. It is used with the lock of the Site held. The zero queue is empty.
 type queue struct {
 	inFlight int

@@ -3,19 +3,10 @@ package issuer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 )
-
-// MaxFamilies is how many families a MemoryStore holds, how many revocations, and how many owners with revocations that it no
-// longer keeps one by one. A full one takes up to some 500 MB for each of the three.
-const MaxFamilies = 1_000_000
-
-// ErrStoreFull: a MemoryStore holds MaxFamilies. No live family is dropped for a new one of another owner. An Issuer returns
-// it as authmw.ErrUnavailable.
-var ErrStoreFull = fmt.Errorf("issuer: a MemoryStore holds no more than %d families", MaxFamilies)
 
 // MemoryStore is a Store and Revocations in this process's memory, for a server that runs as one process. When it ends,
 // New's families end with it, and users log in again. With NewCloudreveCompatible, revoked tokens work again.

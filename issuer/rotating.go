@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -16,35 +14,7 @@ type rotating struct {
 	limit int // of WithFamilyLimit
 }
 
-// maxGeneration keeps generations exact where numbers are float64, as in the scripts of Redis.
-const maxGeneration = 1<<53 - 1
-
-// id returns the jti of t: the family and the generation. It is the same whichever process computes it. It need not be
-// secret: the MAC makes it a token.
-func (t refreshToken) id() string {
-	if t.generation == 0 {
-		return ""
-	}
-	return t.root + "." + strconv.FormatInt(t.generation, 10)
-}
-
-// parseGeneration returns the generation in the jti of a refresh token, or 0 if it has no jti.
-func parseGeneration(id, root string) (int64, error) {
-	if id == "" {
-		return 0, nil
-	}
-	digits, found := strings.CutPrefix(id, root+".")
-	generation, err := strconv.ParseInt(digits, 10, 64)
-	if !found || err != nil || generation < 1 || generation >= maxGeneration || strconv.FormatInt(generation, 10) != digits {
-		return 0, errID
-	}
-	return generation, nil
-}
-
-var (
-	errID   = errors.New("jti is not root_token_id, a dot and a generation")
-	errNoID = errors.New("jti is missing")
-)
+var errNoID = errors.New("jti is missing")
 
 func (r *rotating) kind(t refreshToken) error {
 	if t.generation == 0 {

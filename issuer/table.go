@@ -2,9 +2,18 @@ package issuer
 
 import (
 	"container/heap"
+	"fmt"
 	"slices"
 	"time"
 )
+
+// MaxFamilies is how many families a MemoryStore holds, how many revocations, and how many owners with revocations that it no
+// longer keeps one by one. A full one takes up to some 500 MB for each of the three.
+const MaxFamilies = 1_000_000
+
+// ErrStoreFull: a MemoryStore holds MaxFamilies. No live family is dropped for a new one of another owner. An Issuer returns
+// it as authmw.ErrUnavailable.
+var ErrStoreFull = fmt.Errorf("issuer: a MemoryStore holds no more than %d families", MaxFamilies)
 
 // table holds entries by their ID, those of each owner, and all of them in the order in which they expire.
 type table[T any] struct {

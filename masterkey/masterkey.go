@@ -5,8 +5,8 @@
 //	defer source.Close()
 //	v, err := authmw.NewFromKeySource(source)
 //
-// Database, Env, File and Cloudreve are the places to read it from; any function that returns a Key is one too. A program
-// that needs the key once, such as to sign with it, calls the Reader itself. Whoever has the key can be anyone.
+// Database, Env, File and EnvOrDatabase are the places to read it from; any function that returns a Key is one too. A program
+// that needs the key once, such as to sign with it, calls the ReadFunc itself. Whoever has the key can be anyone.
 //
 // This is not what "cloudreve master-key" is about: that one encrypts files.
 package masterkey
@@ -15,49 +15,22 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"runtime"
-	"strings"
-
-	"github.com/authmw/authmw"
 )
 
-// Variable is the environment variable that overrides the key in Cloudreve's database.
-const Variable = "CR_SETTING_secret_key"
+// EnvVar is the environment variable that overrides the key in Cloudreve's database.
+const EnvVar = "CR_SETTING_secret_key"
 
 const setting = "secret_key"
 
-// Key is a key that was found. Printing, logging or encoding one as JSON does not show the secret. Do not keep one in an
-// unexported field of a struct that is printed, though: package fmt does not call methods there.
-type Key struct {
-	// Secret is the key itself: the bytes as they stand, since Cloudreve does not decode them.
-	Secret []byte `json:"-"`
-
-	// From says where it was found, such as "the file /run/secrets/key".
-	From string
-
-	// Warning says what is wrong with that place, though the key be good. It is empty if nothing is.
-	Warning string
-}
-
-// String tells where the key was found.
-func (k Key) String() string { return "masterkey.Key(from " + k.From + ")" }
-
-// Format writes what String returns, whatever the verb.
-func (k Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, k.String()) }
-
-// LogValue returns what String does.
-func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
-
-// A Reader reads the key from where it is kept. On failure the Key is zero; the error says what to do and does not
+// A ReadFunc reads the key from where it is kept. On failure the Key is zero; the error says what to do and does not
 // contain the secret. Those that this package makes return no key of less than authmw.MinSecretSize bytes. They are safe
 // for concurrent use.
-type Reader func(ctx context.Context) (Key, error)
+type ReadFunc func(ctx context.Context) (Key, error)
 
 // Database reads the key from the table settings of Cloudreve's database. It works with the drivers of SQLite, MySQL,
 // MariaDB and PostgreSQL, and only reads.
@@ -67,7 +40,7 @@ type Reader func(ctx context.Context) (Key, error)
 // backup is restored. With a driver whose type is named after SQLite, Database notices a replacement after its first reading.
 // From then on it reads by connections of its own, with mode=ro and no other options, and the Key has a Warning. It does not
 // notice a symbolic link that leads to another file since.
-func Database(db *sql.DB) Reader {
+func Database(db *sql.DB) ReadFunc {
 	file := new(sqliteFile)
 	return func(ctx context.Context) (Key, error) {
 		if db == nil {
@@ -97,8 +70,8 @@ func Database(db *sql.DB) Reader {
 	}
 }
 
-// Env reads the key from an environment variable, such as Variable.
-func Env(name string) Reader {
+// Env reads the key from an environment variable, such as EnvVar.
+func Env(name string) ReadFunc {
 	return func(context.Context) (Key, error) {
 		value, ok := os.LookupEnv(name)
 		if !ok {
@@ -110,7 +83,7 @@ func Env(name string) Reader {
 
 // File reads the key from a file, less one newline at its end, LF or CRLF. On systems with Unix permissions, the Key has
 // a Warning if others than the file's owner may read or write it.
-func File(path string) Reader {
+func File(path string) ReadFunc {
 	return func(context.Context) (Key, error) {
 		content, mode, err := readFile(path)
 		if err != nil {
@@ -147,57 +120,15 @@ func readFile(path string) (content []byte, mode fs.FileMode, err error) {
 	return content, info.Mode().Perm(), err
 }
 
-// Cloudreve reads the key from where Cloudreve itself looks for it: the environment variable CR_SETTING_secret_key and, if
+// EnvOrDatabase reads the key from where Cloudreve itself looks for it: the environment variable CR_SETTING_secret_key and, if
 // that is not set, the database. A variable that is set but empty is an error and not passed over: Cloudreve would take
 // the empty text for its key.
-func Cloudreve(db *sql.DB) Reader {
-	env, database := Env(Variable), Database(db)
+func EnvOrDatabase(db *sql.DB) ReadFunc {
+	env, database := Env(EnvVar), Database(db)
 	return func(ctx context.Context) (Key, error) {
-		if _, ok := os.LookupEnv(Variable); ok {
+		if _, ok := os.LookupEnv(EnvVar); ok {
 			return env(ctx)
 		}
 		return database(ctx)
-	}
-}
-
-// found makes a Key of what was found somewhere, if it can be one. The advice is what to do otherwise.
-func found(secret []byte, from, advice string) (Key, error) {
-	if len(secret) == 0 {
-		return Key{}, fmt.Errorf("masterkey: %s is empty: %s", from, advice)
-	}
-	if len(secret) < authmw.MinSecretSize {
-		return Key{}, fmt.Errorf("masterkey: %s has %d bytes, HS256 needs %d or more (RFC 7518 section 3.2), and Cloudreve generates 256: %s",
-			from, len(secret), authmw.MinSecretSize, advice)
-	}
-	return Key{Secret: secret, From: from}, nil
-}
-
-// Setting returns a setting from the table settings of Cloudreve's database, such as hash_id_salt, which package uid
-// takes. The error wraps sql.ErrNoRows if the site has no such setting, or has deleted it. A name has only the characters
-// a-z, A-Z, 0-9 and _, as all of Cloudreve's do.
-func Setting(ctx context.Context, db *sql.DB, name string) (string, error) {
-	if db == nil {
-		return "", errNoDatabase
-	}
-	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" {
-		return "", fmt.Errorf("masterkey: %q is not the name of a setting", name)
-	}
-	return query(ctx, db, name)
-}
-
-var errNoDatabase = errors.New("masterkey: the database is nil")
-
-func query(ctx context.Context, db *sql.DB, name string) (string, error) {
-	// Written like this, it is the same statement for every database: nothing in it needs quoting by dialect, and without
-	// an argument it has no placeholder, on whose form they differ.
-	row := db.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = '"+name+"' AND deleted_at IS NULL")
-	var value sql.NullString
-	switch err := row.Scan(&value); {
-	case errors.Is(err, sql.ErrNoRows):
-		return "", fmt.Errorf("masterkey: there is no setting %s in this database: start Cloudreve on it once, or name the right one: %w", name, err)
-	case err != nil:
-		return "", fmt.Errorf("masterkey: the setting %s cannot be read: is this Cloudreve's database, and is it up? %w", name, err)
-	default:
-		return value.String, nil
 	}
 }

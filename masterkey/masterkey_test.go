@@ -114,13 +114,13 @@ func TestSetting(t *testing.T) {
 	connector := &table{value: "the salt"}
 	db := sql.OpenDB(connector)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	value, err := masterkey.Setting(t.Context(), db, "hash_id_salt")
+	value, err := masterkey.ReadSetting(t.Context(), db, "hash_id_salt")
 	require.NoError(t, err)
 	require.Equal(t, "the salt", value)
 	require.Equal(t, "SELECT value FROM settings WHERE name = 'hash_id_salt' AND deleted_at IS NULL", connector.query)
 	for _, name := range []string{"", "a b", "x' OR '1'='1", "x\x00", "sälz", `x\`} {
 		connector.query = ""
-		_, err := masterkey.Setting(t.Context(), db, name)
+		_, err := masterkey.ReadSetting(t.Context(), db, name)
 		require.ErrorContains(t, err, "is not the name of a setting", name)
 		require.Empty(t, connector.query)
 	}
@@ -199,8 +199,8 @@ func TestFileMode(t *testing.T) {
 }
 
 func TestCloudreve(t *testing.T) {
-	read := masterkey.Cloudreve(open(t, keyA))
-	require.NoError(t, os.Unsetenv(masterkey.Variable))
+	read := masterkey.EnvOrDatabase(open(t, keyA))
+	require.NoError(t, os.Unsetenv(masterkey.EnvVar))
 	key, err := read(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, keyA, string(key.Secret))

@@ -16,18 +16,11 @@ import (
 	"github.com/authmw/authmw"
 )
 
-// What Open starts from.
-const (
-	DefaultInterval     = 30 * time.Second
-	DefaultPreviousFor  = time.Hour // what Cloudreve's access tokens live
-	DefaultStaleIfError = time.Hour
-)
-
 const (
 	// readTimeout is what one reading may take.
 	readTimeout = 5 * time.Second
 
-	// readGrace is what a Reader may take to return once its time is over.
+	// readGrace is what a ReadFunc may take to return once its time is over.
 	readGrace = 100 * time.Millisecond
 
 	// patience is for how long after its beginning requests wait for a reading. It takes a millisecond; if it takes
@@ -45,67 +38,11 @@ const (
 	maxPrevious = 8
 )
 
-// An Option changes a default of Open, which reports invalid arguments. If an option is given twice, the last one wins.
-type Option func(*config)
-
-type config struct {
-	settings
-	errs []error
-}
-
-type settings struct {
-	interval, previousFor, staleIfError time.Duration
-	log                                 *slog.Logger
-}
-
-func (c *config) duration(d *time.Duration, name string, value, least time.Duration) {
-	if value < least || value > 30*24*time.Hour {
-		c.errs = append(c.errs, fmt.Errorf("masterkey: %s of %v is not between %v and 30 days", name, value, least))
-	}
-	*d = value
-}
-
-// WithInterval sets how often the key is read again, a second or more, DefaultInterval unless set. The actual interval is
-// up to a tenth longer, so that servers that were started together do not all read at once. A reading that fails is tried
-// again after five seconds.
-//
-// A token whose signature does not fit has the key read at once, but not more often than every two seconds. While forged
-// tokens keep coming, the first tokens of a new key may be refused for as long, and for the time of one reading.
-func WithInterval(interval time.Duration) Option {
-	return func(c *config) { c.duration(&c.interval, "an interval", interval, time.Second) }
-}
-
-// WithPreviousFor sets for how long after a new key was seen tokens of the previous one are accepted, DefaultPreviousFor
-// unless set; 0 for not at all, as is right for a key that others may know. Cloudreve itself signs with the previous key
-// until it is restarted. Restart it at once: whatever it still issues with that key is refused when this time is over,
-// which by default is as long as an access token lives.
-func WithPreviousFor(d time.Duration) Option {
-	return func(c *config) { c.duration(&c.previousFor, "a time for the previous key", d, 0) }
-}
-
-// WithStaleIfError sets for how long the last key that was read is used while none can be read (compare RFC 5861, section
-// 4), DefaultStaleIfError unless set; 0 for not at all. After that, requests with a token are denied with
-// authmw.ErrUnavailable until one can be read again.
-func WithStaleIfError(d time.Duration) Option {
-	return func(c *config) { c.duration(&c.staleIfError, "a time for a stale key", d, 0) }
-}
-
-// WithLogger sets where it is said that the key changed, that it cannot be read and can be again, and what a Key warns of;
-// slog.Default unless set.
-func WithLogger(logger *slog.Logger) Option {
-	return func(c *config) {
-		if logger == nil {
-			c.errs = append(c.errs, errors.New("masterkey: the logger is nil"))
-		}
-		c.log = logger
-	}
-}
-
 // A Source is an authmw.KeySource, and an authmw.KeyReloader, whose key is read again and again. Make one with Open. It is
 // safe for concurrent use.
 type Source struct {
-	settings
-	read Reader
+	config
+	read ReadFunc
 
 	// What requests get. It is replaced as a whole, so that they need no lock.
 	current atomic.Pointer[outcome]
@@ -148,23 +85,16 @@ type reading struct {
 
 // Open reads the key and returns a Source that reads it again until it is closed. The context is for this first reading
 // alone. If that fails, there is no Source: a server that cannot have its key should say so when it starts. The error
-// tells everything that is wrong with the options at once.
-func Open(ctx context.Context, read Reader, options ...Option) (*Source, error) {
-	c := config{settings: settings{DefaultInterval, DefaultPreviousFor, DefaultStaleIfError, slog.Default()}}
+// reports everything that is wrong with the options at once.
+func Open(ctx context.Context, read ReadFunc, options ...Option) (*Source, error) {
+	c := configure(options)
 	if read == nil {
-		c.errs = append(c.errs, errors.New("masterkey: the reader is nil"))
-	}
-	for _, option := range options {
-		if option == nil {
-			c.errs = append(c.errs, errors.New("masterkey: an option is nil"))
-			continue
-		}
-		option(&c)
+		c.invalid("the function that reads is nil")
 	}
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
 	}
-	s := &Source{settings: c.settings, read: read}
+	s := &Source{config: c, read: read}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	began := time.Now()
@@ -322,7 +252,7 @@ func (s *Source) end(r *reading, began time.Time, key Key, err error) {
 	}
 }
 
-// readFirst returns what readOnce does, or an error when ctx is done, though the Reader does not heed that.
+// readFirst returns what readOnce does, or an error when ctx is done, though the ReadFunc does not heed that.
 func (s *Source) readFirst(ctx context.Context) (Key, error) {
 	var key Key
 	err := errNoReturn
@@ -336,7 +266,7 @@ func (s *Source) readFirst(ctx context.Context) (Key, error) {
 		return key, err
 	case <-ctx.Done():
 	}
-	// A Reader that heeds ctx has more to say about it.
+	// A ReadFunc that heeds ctx has more to say about it.
 	select {
 	case <-done:
 		return key, err
@@ -345,7 +275,7 @@ func (s *Source) readFirst(ctx context.Context) (Key, error) {
 	}
 }
 
-// readOnce returns a good key or an error. A Reader that panics must not end the server from a goroutine of ours.
+// readOnce returns a good key or an error. A ReadFunc that panics must not end the server from a goroutine of ours.
 func (s *Source) readOnce(ctx context.Context) (key Key, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -384,8 +314,8 @@ func (s *Source) accept(key Key, began time.Time) {
 	}
 	if s.secret != nil {
 		s.say(slog.LevelWarn, "The master key changed. Cloudreve uses the previous one until it is restarted.",
-			"from", key.From, "previous_accepted_for", s.previousFor)
-		s.previous = append([]previousKey{{s.secret, time.Now().Add(s.previousFor)}}, s.previous...)
+			"from", key.From, "previous_accepted_for", s.previousTTL)
+		s.previous = append([]previousKey{{s.secret, time.Now().Add(s.previousTTL)}}, s.previous...)
 	}
 	s.secret = bytes.Clone(key.Secret)
 	s.publish()

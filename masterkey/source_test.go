@@ -116,23 +116,23 @@ const interval = masterkey.DefaultInterval
 
 func TestOpen(t *testing.T) {
 	down := errors.New("the database is gone")
-	read := func(secret string, err error) masterkey.Reader {
+	read := func(secret string, err error) masterkey.ReadFunc {
 		return func(context.Context) (masterkey.Key, error) {
 			return masterkey.Key{Secret: []byte(secret), From: "the vault"}, err
 		}
 	}
 	for _, row := range []struct {
 		name    string
-		read    masterkey.Reader
+		read    masterkey.ReadFunc
 		options []masterkey.Option
 		want    []string
 	}{
-		{"no reader", nil, nil, []string{"the reader is nil"}},
+		{"no reader", nil, nil, []string{"the function that reads is nil"}},
 		{"everything at once", nil, []masterkey.Option{
-			nil, masterkey.WithInterval(time.Millisecond), masterkey.WithPreviousFor(-1), masterkey.WithStaleIfError(-1),
+			nil, masterkey.WithInterval(time.Millisecond), masterkey.WithPreviousTTL(-1), masterkey.WithStaleIfError(-1),
 			masterkey.WithLogger(nil),
 		}, []string{
-			"the reader is nil", "an option is nil", "an interval of 1ms is not between 1s and 30 days", "a time for the previous key of -1ns",
+			"the function that reads is nil", "an option is nil", "an interval of 1ms is not between 1s and 30 days", "a time for the previous key of -1ns",
 			"a time for a stale key of -1ns", "the logger is nil",
 		}},
 		{"far too long", read(keyA, nil), []masterkey.Option{masterkey.WithInterval(31 * 24 * time.Hour)}, []string{"an interval of 744h0m0s"}},
@@ -169,7 +169,7 @@ func TestOpenGivesUp(t *testing.T) {
 // TestInterval has the key change where no new token tells of it.
 func TestInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := serve(t, masterkey.WithPreviousFor(0))
+		s := serve(t, masterkey.WithPreviousTTL(0))
 		later(interval + interval/10)
 		require.Equal(t, 2, s.readings(), "once at the start, and once after the interval")
 		later(100 * (interval + interval/10))
@@ -189,7 +189,7 @@ func TestInterval(t *testing.T) {
 // TestRotation has a token of the new key come first.
 func TestRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := serve(t, masterkey.WithPreviousFor(time.Minute))
+		s := serve(t, masterkey.WithPreviousTTL(time.Minute))
 		s.set(func(p *place) { p.key = keyB })
 		require.NoError(t, s.verify(t, keyB))
 		require.Equal(t, 2, s.readings())
@@ -580,7 +580,7 @@ func TestOutageOverHTTP(t *testing.T) {
 // TestOutageEndsWithANewKey has the key change while it cannot be read.
 func TestOutageEndsWithANewKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := serve(t, masterkey.WithPreviousFor(time.Minute), masterkey.WithStaleIfError(time.Minute))
+		s := serve(t, masterkey.WithPreviousTTL(time.Minute), masterkey.WithStaleIfError(time.Minute))
 		s.set(func(p *place) { p.key = keyB })
 		require.NoError(t, s.verify(t, keyB))
 		s.set(func(p *place) { p.err = errors.New("the database is gone") })
@@ -597,7 +597,7 @@ func TestOutageEndsWithANewKey(t *testing.T) {
 // TestPreviousLapsesInAnOutage has the end of a previous key's time come when the current one is too old.
 func TestPreviousLapsesInAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := serve(t, masterkey.WithPreviousFor(time.Hour), masterkey.WithStaleIfError(time.Minute))
+		s := serve(t, masterkey.WithPreviousTTL(time.Hour), masterkey.WithStaleIfError(time.Minute))
 		s.set(func(p *place) { p.key = keyB })
 		require.NoError(t, s.verify(t, keyB))
 		s.set(func(p *place) { p.err = errors.New("the database is gone") })

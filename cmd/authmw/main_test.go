@@ -292,7 +292,7 @@ func TestOpenSQLiteInWALMode(t *testing.T) {
 		db, err := openSQLite(file)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, db.Close()) }()
-		value, err := masterkey.Setting(t.Context(), db.DB, "siteID")
+		value, err := masterkey.ReadSetting(t.Context(), db.DB, "siteID")
 		require.NoError(t, err)
 		return value
 	}

@@ -39,7 +39,7 @@ func TestDatabase(t *testing.T) {
 			key, err := masterkey.Database(db)(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, capture(t).SecretKey, string(key.Secret))
-			value, err := masterkey.Setting(t.Context(), db, "hash_id_salt")
+			value, err := masterkey.ReadSetting(t.Context(), db, "hash_id_salt")
 			require.NoError(t, err)
 			require.Equal(t, salt, value)
 
@@ -183,7 +183,7 @@ func TestRotationUnderLoad(t *testing.T) {
 				db, err := sql.Open(kind.dialect.driver, s.source)
 				require.NoError(t, err)
 				defer func() { require.NoError(t, db.Close()) }()
-				source, err := masterkey.Open(t.Context(), masterkey.Database(db), masterkey.WithPreviousFor(previousFor))
+				source, err := masterkey.Open(t.Context(), masterkey.Database(db), masterkey.WithPreviousTTL(previousFor))
 				require.NoError(t, err)
 				defer func() { require.NoError(t, source.Close()) }()
 				v, err := authmw.NewFromKeySource(source)

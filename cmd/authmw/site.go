@@ -20,7 +20,7 @@ import (
 // site is where the key and the users of a Cloudreve site are found.
 type site struct {
 	cli        *cli
-	read       masterkey.Reader // nil if nothing names a key
+	read       masterkey.ReadFunc // nil if nothing names a key
 	db         *database        // nil if there is only a key
 	overridden bool             // the environment goes before the settings in db, as in Cloudreve
 }
@@ -60,7 +60,7 @@ func (c *cli) withSite(cmd *cobra.Command, run func(ctx context.Context, s *site
 }
 
 func (c *cli) site(conf, dsn, keyFile string) (*site, error) {
-	_, inEnv := c.lookupEnv(masterkey.Variable)
+	_, inEnv := c.lookupEnv(masterkey.EnvVar)
 	named := 0
 	for _, flag := range []string{conf, dsn, keyFile} {
 		if flag != "" {
@@ -82,7 +82,7 @@ func (c *cli) site(conf, dsn, keyFile string) (*site, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &site{cli: c, db: db, read: masterkey.Cloudreve(db.DB), overridden: true}, nil
+		return &site{cli: c, db: db, read: masterkey.EnvOrDatabase(db.DB), overridden: true}, nil
 	case dsn != "":
 		if hasPassword(dsn) {
 			return nil, fmt.Errorf("--dsn has a place for a password, which others on this machine can read: take out the colon and what follows, or set %s in its place", dsnVariable)
@@ -101,9 +101,9 @@ func (c *cli) site(conf, dsn, keyFile string) (*site, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", dsnVariable, err)
 		}
-		return &site{cli: c, db: db, read: masterkey.Cloudreve(db.DB), overridden: true}, nil
+		return &site{cli: c, db: db, read: masterkey.EnvOrDatabase(db.DB), overridden: true}, nil
 	case inEnv:
-		return &site{cli: c, read: masterkey.Env(masterkey.Variable), overridden: true}, nil
+		return &site{cli: c, read: masterkey.Env(masterkey.EnvVar), overridden: true}, nil
 	default:
 		return &site{cli: c}, nil
 	}
@@ -132,7 +132,7 @@ func (s *site) key(ctx context.Context) (masterkey.Key, error) {
 
 // inDatabase reports whether a key is the database's, and not from a variable that goes before it.
 func (s *site) inDatabase(key masterkey.Key) bool {
-	_, overridden := s.cli.lookupEnv(masterkey.Variable)
+	_, overridden := s.cli.lookupEnv(masterkey.EnvVar)
 	return s.db != nil && !(s.overridden && overridden) && key.From != ""
 }
 
@@ -161,7 +161,7 @@ func (s *site) setting(ctx context.Context, name string) (string, error) {
 	if s.db == nil {
 		return "", fmt.Errorf("the setting %s is in Cloudreve's database: name that with --config or --dsn", name)
 	}
-	value, err := masterkey.Setting(ctx, s.db.DB, name)
+	value, err := masterkey.ReadSetting(ctx, s.db.DB, name)
 	return value, s.db.explain(err)
 }
 
