@@ -47,116 +47,61 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/authmw/authmw/internal/cloudreve"
 )
 
-// ErrLoginRequired is matched by the error of every call that would need a login that there is not, or not any more. Only
-// Login, by this Client or by another with the same store, puts an end to it.
-var ErrLoginRequired = errors.New("client: log in")
-
 // Client keeps itself logged in at one site. Make one with New. It is safe for concurrent use. A refresh that is under way
 // goes on in the background when its callers give up, for half a minute at the most; there is nothing to close. If the
 // program ends meanwhile, the pair before is what the next one finds, which Cloudreve accepts.
 type Client struct {
-	site   *cloudreve.Site
-	origin string
-	store  Store
-	base   http.RoundTripper
-	notify func(error)
-
-	turn chan struct{} // held by the login or sign-out under way
-
-	mu         sync.Mutex
-	held       *held // the login in use, nil if none is known
-	flight     *flight
-	generation int // counts logins and sign-outs, which a flight that began before does not undo
-	failures   int // refreshes that failed in a row
-	retryAt    time.Time
-	err        error  // what the last refresh failed for
-	refused    string // the refresh token that the site refused for good
-	required   error  // matches ErrLoginRequired: there is no login
-	checkAt    time.Time
-	unsaved    *unsaved
-}
-
-// An Option changes a default of New.
-type Option func(*config)
-
-type config struct {
-	Client
-	errs []error
-}
-
-func (c *config) invalid(format string, args ...any) {
-	c.errs = append(c.errs, fmt.Errorf("client: "+format, args...))
-}
-
-// WithTransport sets what requests are sent by, those of Transport included, which is http.DefaultTransport unless set.
-func WithTransport(base http.RoundTripper) Option {
-	return func(c *config) {
-		if base == nil {
-			c.invalid("the transport is nil")
-		}
-		c.base = base
-	}
-}
-
-// WithLoginRequired sets a function that is told once whenever it is found that there is no login, or not any more, to
-// guide the user. The error matches ErrLoginRequired and says why. It must be safe for concurrent use. It is called from a
-// goroutine of its own, which nobody waits for.
-func WithLoginRequired(notify func(err error)) Option {
-	return func(c *config) {
-		if notify == nil {
-			c.invalid("the function for a login that is required is nil")
-		}
-		c.notify = notify
-	}
+	refresher
+	turn chan struct{} // held by the login or logout under way
 }
 
 // New returns a Client for the site whose first page is at siteURL. It neither asks the site nor the store yet. The error
-// tells everything that is wrong with the arguments at once.
+// reports everything that is wrong with the arguments at once.
 //
 // Over http, whoever is on the way reads the tokens and the password: it is for a site on the same machine or in a network
 // that is trusted.
 func New(siteURL string, store Store, options ...Option) (*Client, error) {
-	c := &config{Client: Client{store: store, base: http.DefaultTransport, notify: func(error) {}}}
+	c := configure(options)
 	if store == nil {
 		c.invalid("the store is nil")
 	}
-	for _, option := range options {
-		if option == nil {
-			c.invalid("an option is nil")
-			continue
-		}
-		option(c)
-	}
-	site, err := cloudreve.NewSite(siteURL, c.base)
+	at, err := cloudreve.NewSite(siteURL, c.transport)
 	if err != nil {
 		c.invalid("%w", err)
 	}
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
 	}
-	c.site, c.origin, c.turn = site, site.Origin(), make(chan struct{}, 1)
-	return &c.Client, nil
+	return &Client{refresher{config: c, site: site{at, at.Origin()}, store: store}, make(chan struct{}, 1)}, nil
 }
 
 // String names the site and nothing else.
-func (c *Client) String() string { return "client.Client(" + c.origin + ")" }
+func (c *Client) String() string { return "client.Client(" + c.site.origin + ")" }
 
 // Format writes what String returns, whatever the verb.
 func (c *Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
-// SecondFactorRequiredError is the error of Login for a user who has a second step: call SecondFactor with its SessionID and the
-// one-time password. Cloudreve gives it ten minutes.
-type SecondFactorRequiredError struct {
-	SessionID string
-}
+// Token returns an access token that is valid now, as far as can be told here. It refreshes the token if it is due, and
+// waits for that until ctx is done, but no longer than a second while the old one is still good.
+//
+// The error matches ErrLoginRequired if there is no login, or not any more. Any other means that the token has expired and
+// the site or the store failed; the next call may succeed.
+func (c *Client) Token(ctx context.Context) (Token, error) { return c.token(ctx, "", false) }
 
-func (*SecondFactorRequiredError) Error() string { return "client: a one-time password is required" }
+// Refresh does what Token does, but does not content itself with the token that is there: it returns one that the site
+// issued, or that another process stored, since. If a refresh failed a moment ago, it returns that one's error.
+func (c *Client) Refresh(ctx context.Context) (Token, error) {
+	t, err := c.Token(ctx) // which is where the token that is there is found out
+	if err != nil {
+		return t, err
+	}
+	return c.token(ctx, t.AccessToken, true)
+}
 
 // Login logs in with an e-mail address and a password, and stores the tokens in place of those of an earlier login, which
 // it does not end. It asks the site once the store is ready to take them. If the store fails after that, it signs the new
@@ -191,9 +136,9 @@ func (c *Client) login(ctx context.Context, path string, credentials map[string]
 		return err
 	}
 	defer done()
-	var next *Login
-	err = c.store.Update(ctx, func(current *Login) (*Login, error) {
-		if err := c.ours(current); err != nil {
+	var next *StoredLogin
+	err = c.store.Update(ctx, func(current *StoredLogin) (*StoredLogin, error) {
+		if err := c.site.owns(current); err != nil {
 			return nil, err
 		}
 		if next != nil { // a store that calls twice does not log in twice
@@ -203,7 +148,7 @@ func (c *Client) login(ctx context.Context, path string, credentials map[string]
 			return nil, err
 		}
 		began := time.Now()
-		data, err := c.call(ctx, http.MethodPost, path, credentials)
+		data, err := c.site.call(ctx, http.MethodPost, path, credentials)
 		if err != nil {
 			return nil, err
 		}
@@ -213,13 +158,13 @@ func (c *Client) login(ctx context.Context, path string, credentials map[string]
 		if err := json.Unmarshal(data, &answer); err != nil {
 			return nil, errNotCloudreve
 		}
-		next, err = c.accept(answer.Token, began)
+		next, err = c.site.accept(answer.Token, began)
 		return next, err
 	})
 	if err != nil && next != nil && ctx.Err() != nil { // the caller left while they were stored
 		storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 		defer cancel()
-		err = c.store.Update(storing, func(current *Login) (*Login, error) { return next, c.ours(current) })
+		err = c.store.Update(storing, func(current *StoredLogin) (*StoredLogin, error) { return next, c.site.owns(current) })
 	}
 	if err != nil {
 		if next != nil {
@@ -230,43 +175,23 @@ func (c *Client) login(ctx context.Context, path string, credentials map[string]
 	if next == nil {
 		return errStore
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.generation++
-	c.hold(next)
+	c.replace(next)
 	return nil
 }
 
 var errStore = errors.New("client: the store has no error, though nothing was stored")
 
-// ready asks a store that can tell whether it has room for a login.
-func (c *Client) ready(ctx context.Context) error {
-	if store, ok := c.store.(interface{ Ready(context.Context) error }); ok {
-		return store.Ready(ctx)
-	}
-	return nil
-}
-
 // abandon signs out a login that nobody has, since it could not be stored.
-func (c *Client) abandon(ctx context.Context, l *Login, why error) error {
+func (c *Client) abandon(ctx context.Context, l *StoredLogin, why error) error {
 	if l.RefreshToken == "" {
 		return why
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
 	defer cancel()
-	if err := c.signOut(ctx, l); err != nil {
+	if err := c.site.logout(ctx, l); err != nil {
 		return fmt.Errorf("%w; the site keeps the new login, since it cannot be signed out: %w", why, err)
 	}
 	return why
-}
-
-// signOut tells the site that a login is over.
-func (c *Client) signOut(ctx context.Context, l *Login) error {
-	_, err := c.call(ctx, http.MethodDelete, "/api/v4/session/token", map[string]string{"refresh_token": l.RefreshToken})
-	if refusal(err) {
-		return nil // it was over before
-	}
-	return err
 }
 
 // myTurn waits until no other login or sign-out is under way: what they do to the store and here belongs together.
@@ -279,35 +204,24 @@ func (c *Client) myTurn(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// ours reports whether a stored login is for this site. Tokens for another must neither be sent here nor get lost.
-func (c *Client) ours(l *Login) error {
-	if l != nil && l.Site != c.origin {
-		return fmt.Errorf("client: the store has a login at %s, not at %s: give each site a store of its own", l.Site, c.origin)
-	}
-	return nil
-}
-
-// SignOut ends the login, at the site first and then in the store. If the site cannot be told, it returns an error and
+// Logout ends the login, at the site first and then in the store. If the site cannot be told, it returns an error and
 // keeps the login. That there is none, or that the site ended it before, is no error. Access tokens that were issued work
 // until they expire, as Cloudreve has it.
-func (c *Client) SignOut(ctx context.Context) error {
+func (c *Client) Logout(ctx context.Context) error {
 	done, err := c.myTurn(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	err = c.store.Update(ctx, func(current *Login) (*Login, error) {
-		if err := c.ours(current); err != nil || current == nil || current.RefreshToken == "" {
+	err = c.store.Update(ctx, func(current *StoredLogin) (*StoredLogin, error) {
+		if err := c.site.owns(current); err != nil || current == nil || current.RefreshToken == "" {
 			return nil, err
 		}
-		return nil, c.signOut(ctx, current)
+		return nil, c.site.logout(ctx, current)
 	})
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.generation++
-	c.lose(errNoLogin)
+	c.replace(nil)
 	return nil
 }

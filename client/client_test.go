@@ -291,14 +291,14 @@ type stubborn struct {
 	panics  bool
 }
 
-func (s *stubborn) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
+func (s *stubborn) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
 	if s.panics {
 		panic("on purpose")
 	}
 	if s.refuses != nil {
 		return s.refuses
 	}
-	return s.Store.Update(ctx, func(current *client.Login) (*client.Login, error) {
+	return s.Store.Update(ctx, func(current *client.StoredLogin) (*client.StoredLogin, error) {
 		next, err := change(current)
 		if err == nil && s.err != nil {
 			err = s.err
@@ -340,7 +340,7 @@ func TestLoginWithoutAPlace(t *testing.T) {
 		{"a full disk", func(s *client.MemoryStore) client.Store { return &stubborn{Store: s, refuses: full} }, full, 0},
 		{"a lock that another holds", func(s *client.MemoryStore) client.Store {
 			go func() {
-				_ = s.Update(context.Background(), func(l *client.Login) (*client.Login, error) {
+				_ = s.Update(context.Background(), func(l *client.StoredLogin) (*client.StoredLogin, error) {
 					time.Sleep(time.Hour)
 					return l, nil
 				})
@@ -403,8 +403,8 @@ type odd struct {
 	calls int
 }
 
-func (o odd) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
-	return o.Store.Update(ctx, func(current *client.Login) (next *client.Login, _ error) {
+func (o odd) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
+	return o.Store.Update(ctx, func(current *client.StoredLogin) (next *client.StoredLogin, _ error) {
 		for range o.calls {
 			next, _ = change(current)
 		}
@@ -561,17 +561,17 @@ func TestRefresh(t *testing.T) {
 
 func TestSignOut(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
-		require.NoError(t, w.SignOut(t.Context()), "there is nothing to end")
+		require.NoError(t, w.Logout(t.Context()), "there is nothing to end")
 		require.Zero(t, w.site.Count("DELETE /api/v4/session/token"))
 		w.login(t)
 		login, err := w.store.Load(t.Context())
 		require.NoError(t, err)
 		w.site.SetOutage(authmwtest.RedisDown)
-		require.Error(t, w.SignOut(t.Context()))
+		require.Error(t, w.Logout(t.Context()))
 		_, err = w.Token(t.Context())
 		require.NoError(t, err, "it can be tried again")
 		w.site.SetOutage(authmwtest.NoOutage)
-		require.NoError(t, w.SignOut(t.Context()))
+		require.NoError(t, w.Logout(t.Context()))
 		_, err = w.Token(t.Context())
 		require.ErrorIs(t, err, client.ErrLoginRequired)
 		kept, err := w.store.Load(t.Context())
@@ -581,12 +581,12 @@ func TestSignOut(t *testing.T) {
 		require.Empty(t, w.told, "who signs out knows")
 
 		// The site was told.
-		require.NoError(t, w.store.Update(t.Context(), func(*client.Login) (*client.Login, error) { return login, nil }))
+		require.NoError(t, w.store.Update(t.Context(), func(*client.StoredLogin) (*client.StoredLogin, error) { return login, nil }))
 		time.Sleep(time.Hour)
 		_, err = w.Token(t.Context())
 		require.ErrorIs(t, err, client.ErrLoginRequired)
 		w.site.SetSecret(strings.Repeat("another", 5))
-		require.NoError(t, w.SignOut(t.Context()), "a login that the site knows nothing of is over")
+		require.NoError(t, w.Logout(t.Context()), "a login that the site knows nothing of is over")
 		kept, err = w.store.Load(t.Context())
 		require.NoError(t, err)
 		require.Nil(t, kept)
@@ -612,8 +612,8 @@ func TestLoginWhoseCallerLeft(t *testing.T) {
 // patient is a store that heeds its context, at the end too.
 type patient struct{ client.Store }
 
-func (p patient) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
-	return p.Store.Update(ctx, func(current *client.Login) (*client.Login, error) {
+func (p patient) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
+	return p.Store.Update(ctx, func(current *client.StoredLogin) (*client.StoredLogin, error) {
 		next, err := change(current)
 		return next, errors.Join(err, ctx.Err())
 	})
@@ -658,7 +658,7 @@ func TestLoginDuringRefresh(t *testing.T) {
 		go func() { _, _ = w.Token(t.Context()) }()
 		time.Sleep(time.Second)
 		w.site.SetLatency(0)
-		require.NoError(t, w.SignOut(t.Context()))
+		require.NoError(t, w.Logout(t.Context()))
 		time.Sleep(time.Minute)
 		_, err := w.Token(t.Context())
 		require.ErrorIs(t, err, client.ErrLoginRequired)
@@ -682,7 +682,7 @@ type slow struct {
 	loads int
 }
 
-func (s *slow) Load(ctx context.Context) (*client.Login, error) {
+func (s *slow) Load(ctx context.Context) (*client.StoredLogin, error) {
 	login, err := s.Store.Load(ctx)
 	if s.loads++; s.loads == 1 {
 		time.Sleep(s.takes)
@@ -710,7 +710,7 @@ func TestSlowStore(t *testing.T) {
 func TestLoginDuringLoad(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		pair := w.site.Issue(issuer.Grant{Subject: "ogUy"})
-		put(t, w.store, &client.Login{Site: siteURL + ":443", AccessToken: pair.AccessToken, RefreshToken: pair.RefreshToken})
+		put(t, w.store, &client.StoredLogin{Site: siteURL + ":443", AccessToken: pair.AccessToken, RefreshToken: pair.RefreshToken})
 		w.Client = w.another(t, &slow{Store: w.store, takes: time.Second})
 		go func() { _, _ = w.Token(t.Context()) }()
 		synctest.Wait()
@@ -721,7 +721,7 @@ func TestLoginDuringLoad(t *testing.T) {
 		w.Client = w.another(t, &slow{Store: w.store, takes: time.Second})
 		go func() { _, _ = w.Token(t.Context()) }()
 		synctest.Wait()
-		require.NoError(t, w.SignOut(t.Context()))
+		require.NoError(t, w.Logout(t.Context()))
 		time.Sleep(time.Minute)
 		_, err := w.Token(t.Context())
 		require.ErrorIs(t, err, client.ErrLoginRequired)
@@ -784,7 +784,7 @@ func TestNewProcess(t *testing.T) {
 // late is a store whose Update returns a second after it took effect.
 type late struct{ client.Store }
 
-func (l late) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
+func (l late) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
 	defer time.Sleep(time.Second)
 	return l.Store.Update(ctx, change)
 }
@@ -794,12 +794,12 @@ func TestLoginAndSignOutTakeTurns(t *testing.T) {
 		w.Client = w.another(t, late{w.store})
 		go func() { _ = w.Login(t.Context(), "admin@example.com", "Passw0rd!") }()
 		time.Sleep(10 * time.Millisecond)
-		require.NoError(t, w.SignOut(t.Context()))
+		require.NoError(t, w.Logout(t.Context()))
 		time.Sleep(time.Minute)
 		_, err := w.Token(t.Context())
 		require.ErrorIs(t, err, client.ErrLoginRequired)
 		w.login(t)
-		go func() { _ = w.SignOut(t.Context()) }()
+		go func() { _ = w.Logout(t.Context()) }()
 		time.Sleep(10 * time.Millisecond)
 		w.login(t)
 	})
@@ -881,7 +881,7 @@ func TestClocks(t *testing.T) {
 func TestOAuthLoginWithoutRefreshToken(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		pair := w.site.Issue(issuer.Grant{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid"}})
-		put(t, w.store, &client.Login{Site: siteURL + ":443", AccessToken: pair.AccessToken})
+		put(t, w.store, &client.StoredLogin{Site: siteURL + ":443", AccessToken: pair.AccessToken})
 		time.Sleep(time.Hour - time.Second)
 		w.site.Handle("GET /api/v4/never", authmw.None, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
 		answer, err := (&http.Client{Transport: &client.Transport{Client: w.Client}}).Get(siteURL + "/api/v4/never")
@@ -897,20 +897,20 @@ func TestOAuthLoginWithoutRefreshToken(t *testing.T) {
 	})
 }
 
-func put(t *testing.T, store client.Store, login *client.Login) {
-	require.NoError(t, store.Update(t.Context(), func(*client.Login) (*client.Login, error) { return login, nil }))
+func put(t *testing.T, store client.Store, login *client.StoredLogin) {
+	require.NoError(t, store.Update(t.Context(), func(*client.StoredLogin) (*client.StoredLogin, error) { return login, nil }))
 }
 
 // TestOtherSite shows that tokens of one site are neither sent to another nor replaced by its own.
 func TestOtherSite(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
-		login := &client.Login{Site: "https://other.example.com:443", AccessToken: "a", RefreshToken: "r"}
+		login := &client.StoredLogin{Site: "https://other.example.com:443", AccessToken: "a", RefreshToken: "r"}
 		put(t, w.store, login)
 		_, err := w.Token(t.Context())
 		require.ErrorContains(t, err, "other.example.com")
 		require.NotErrorIs(t, err, client.ErrLoginRequired)
 		require.ErrorContains(t, w.Login(t.Context(), "admin@example.com", "Passw0rd!"), "other.example.com")
-		require.ErrorContains(t, w.SignOut(t.Context()), "other.example.com")
+		require.ErrorContains(t, w.Logout(t.Context()), "other.example.com")
 		kept, err := w.store.Load(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, login, kept)

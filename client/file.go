@@ -34,7 +34,10 @@ func (s *FileStore) String() string { return "client.FileStore(" + s.path + ")" 
 // maxFile is far more than a login has.
 const maxFile = 64 << 10
 
-var errTooLarge = errors.New("the login has more than 64 KiB")
+var (
+	errTooLarge  = errors.New("the login has more than 64 KiB")
+	errNotStored = errors.New("client: the file is not a login that was stored here: see what it is, and delete it to log in again")
+)
 
 // Ready returns an error if there is no room for a login, see Store. It does not change the login.
 func (s *FileStore) Ready(context.Context) error {
@@ -45,7 +48,7 @@ func (s *FileStore) Ready(context.Context) error {
 }
 
 // Load is part of Store.
-func (s *FileStore) Load(context.Context) (*Login, error) {
+func (s *FileStore) Load(context.Context) (*StoredLogin, error) {
 	content, info, err := file.Read(s.path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -61,7 +64,7 @@ func (s *FileStore) Load(context.Context) (*Login, error) {
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
 		return nil, fmt.Errorf("client: others can read %s, which has mode %04o: set mode 0600, and log in again if they may have", s.path, info.Mode().Perm())
 	}
-	login := new(Login)
+	login := new(StoredLogin)
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	if decoder.Decode(login) != nil || login.Site == "" || login.AccessToken == "" || len(bytes.TrimSpace(content[decoder.InputOffset():])) > 0 {
 		return nil, fmt.Errorf("%s: %w", s.path, errNotStored)
@@ -70,32 +73,24 @@ func (s *FileStore) Load(context.Context) (*Login, error) {
 }
 
 // Update is part of Store.
-func (s *FileStore) Update(ctx context.Context, change func(*Login) (*Login, error)) error {
-	unlock, err := file.Lock(ctx, s.path+".lock")
-	if err != nil {
-		return fmt.Errorf("client: %w", err)
-	}
-	defer unlock()
-	current, err := s.Load(ctx)
-	if err != nil {
-		return err
-	}
-	next, err := change(current)
-	switch {
-	case err != nil:
-		return err
-	case next == nil && current == nil, next != nil && current != nil && *next == *current:
+func (s *FileStore) Update(ctx context.Context, change func(*StoredLogin) (*StoredLogin, error)) error {
+	return file.Change(ctx, s.path+".lock", s.Load, s.save, change)
+}
+
+// save replaces the file, or removes it for nil.
+func (s *FileStore) save(login *StoredLogin) error {
+	if login == nil {
+		if err := file.Remove(s.path); err != nil {
+			return fmt.Errorf("client: %w", err)
+		}
 		return nil
-	case next == nil:
-		err = file.Remove(s.path)
-	default:
-		var content []byte
-		if content, err = json.Marshal(next); err == nil && len(content) >= maxFile {
-			err = errTooLarge
-		}
-		if err == nil {
-			err = file.Replace(s.path, append(content, '\n'))
-		}
+	}
+	content, err := json.Marshal(login)
+	if err == nil && len(content) >= maxFile {
+		err = errTooLarge
+	}
+	if err == nil {
+		err = file.Replace(s.path, append(content, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("client: %w", err)

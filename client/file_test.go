@@ -55,8 +55,8 @@ func child(task, site, path string) error {
 	}
 	switch task {
 	case "child-stores":
-		err := store.Update(context.Background(), func(*client.Login) (*client.Login, error) {
-			return &client.Login{Site: "https://cloud.example.com:443", AccessToken: "a"}, nil
+		err := store.Update(context.Background(), func(*client.StoredLogin) (*client.StoredLogin, error) {
+			return &client.StoredLogin{Site: "https://cloud.example.com:443", AccessToken: "a"}, nil
 		})
 		if err == nil {
 			_, err = store.Load(context.Background())
@@ -127,8 +127,8 @@ func calls(ctx context.Context, c *client.Client, site string) (r report) {
 // dying is a store whose process is killed between the site's answer and the file.
 type dying struct{ client.Store }
 
-func (d dying) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
-	return d.Store.Update(ctx, func(current *client.Login) (*client.Login, error) {
+func (d dying) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
+	return d.Store.Update(ctx, func(current *client.StoredLogin) (*client.StoredLogin, error) {
 		_, err := change(current)
 		if err != nil {
 			return nil, err
@@ -283,7 +283,7 @@ func TestFileStore(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, login)
 
-	want := &client.Login{Site: "https://cloud.example.com:443", AccessToken: "a", RefreshToken: "r", Obtained: time.Now().Round(0).UTC()}
+	want := &client.StoredLogin{Site: "https://cloud.example.com:443", AccessToken: "a", RefreshToken: "r", Obtained: time.Now().Round(0).UTC()}
 	put(t, store, want)
 	login, err = store.Load(t.Context())
 	require.NoError(t, err)
@@ -297,7 +297,7 @@ func TestFileStore(t *testing.T) {
 	}
 
 	failure := errors.New("no")
-	require.ErrorIs(t, store.Update(t.Context(), func(*client.Login) (*client.Login, error) { return nil, failure }), failure)
+	require.ErrorIs(t, store.Update(t.Context(), func(*client.StoredLogin) (*client.StoredLogin, error) { return nil, failure }), failure)
 	login, err = store.Load(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, want, login)
@@ -339,7 +339,7 @@ func TestFileStoreRefuses(t *testing.T) {
 			require.NoError(t, os.Mkdir(filepath.Dir(path), 0o700))
 			require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 			require.NoError(t, row.prepare(path))
-			err := client.NewFileStore(path).Update(t.Context(), func(*client.Login) (*client.Login, error) {
+			err := client.NewFileStore(path).Update(t.Context(), func(*client.StoredLogin) (*client.StoredLogin, error) {
 				t.Error("called")
 				return nil, nil
 			})
@@ -366,7 +366,7 @@ func TestPlantedFiles(t *testing.T) {
 			plant(t, victim, path+".new")
 			plant(t, victim, path+".probe")
 			require.NoError(t, client.NewFileStore(path).Ready(t.Context()))
-			put(t, client.NewFileStore(path), &client.Login{Site: "https://cloud.example.com:443", AccessToken: "a"})
+			put(t, client.NewFileStore(path), &client.StoredLogin{Site: "https://cloud.example.com:443", AccessToken: "a"})
 			content, err := os.ReadFile(victim)
 			require.NoError(t, err)
 			require.Equal(t, "precious", string(content))
@@ -453,7 +453,7 @@ func TestNoRoom(t *testing.T) {
 	after, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, before, after)
-	require.NoError(t, c.SignOut(t.Context()))
+	require.NoError(t, c.Logout(t.Context()))
 	require.Equal(t, 1, site.Count(signOut))
 	require.NoFileExists(t, path)
 }
@@ -462,7 +462,7 @@ func TestNoRoom(t *testing.T) {
 func TestReadyAtAnyTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authmw", "login.json")
 	store := client.NewFileStore(path)
-	put(t, store, &client.Login{Site: "https://cloud.example.com:443", AccessToken: "a"})
+	put(t, store, &client.StoredLogin{Site: "https://cloud.example.com:443", AccessToken: "a"})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -471,7 +471,7 @@ func TestReadyAtAnyTime(t *testing.T) {
 		}
 	}()
 	for n := range 200 {
-		put(t, store, &client.Login{Site: "https://cloud.example.com:443", AccessToken: fmt.Sprint(n)})
+		put(t, store, &client.StoredLogin{Site: "https://cloud.example.com:443", AccessToken: fmt.Sprint(n)})
 		login, err := store.Load(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, fmt.Sprint(n), login.AccessToken)
@@ -483,8 +483,8 @@ func TestReadyAtAnyTime(t *testing.T) {
 func TestLoginThatIsTooLarge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authmw", "login.json")
 	store := client.NewFileStore(path)
-	put(t, store, &client.Login{Site: "https://cloud.example.com:443", AccessToken: "a"})
-	err := store.Update(t.Context(), func(l *client.Login) (*client.Login, error) {
+	put(t, store, &client.StoredLogin{Site: "https://cloud.example.com:443", AccessToken: "a"})
+	err := store.Update(t.Context(), func(l *client.StoredLogin) (*client.StoredLogin, error) {
 		large := *l
 		large.RefreshToken = strings.Repeat("x", 64<<10)
 		return &large, nil
@@ -510,12 +510,12 @@ func TestUpdatesTakeTurns(t *testing.T) {
 				wait.Go(func() {
 					store := open()
 					for range 10 {
-						err := store.Update(t.Context(), func(current *client.Login) (*client.Login, error) {
+						err := store.Update(t.Context(), func(current *client.StoredLogin) (*client.StoredLogin, error) {
 							if inside.Add(1) != 1 {
 								return nil, errors.New("two at once")
 							}
 							defer inside.Add(-1)
-							next := client.Login{Site: "x", AccessToken: "x"}
+							next := client.StoredLogin{Site: "x", AccessToken: "x"}
 							if current != nil {
 								next.RefreshToken = current.RefreshToken + "x"
 							}
@@ -532,10 +532,10 @@ func TestUpdatesTakeTurns(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, login.RefreshToken, 79)
 
-			err = open().Update(t.Context(), func(*client.Login) (*client.Login, error) {
+			err = open().Update(t.Context(), func(*client.StoredLogin) (*client.StoredLogin, error) {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 				defer cancel()
-				return nil, open().Update(ctx, func(*client.Login) (*client.Login, error) { return nil, errors.New("two at once") })
+				return nil, open().Update(ctx, func(*client.StoredLogin) (*client.StoredLogin, error) { return nil, errors.New("two at once") })
 			})
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/authmw/authmw/internal/cloudreve"
@@ -22,8 +23,8 @@ const (
 	// patience is for how long callers with a token that is still good wait for a newer one.
 	patience = time.Second
 
-	// mostBackoff is for how long the site is left alone after failures, at the most.
-	mostBackoff = time.Minute
+	// maxBackoff is the longest time for which the site is left alone after failures.
+	maxBackoff = time.Minute
 
 	// checkInterval is how often the store is looked at for a login by another process, while there is none.
 	checkInterval = time.Second
@@ -47,70 +48,84 @@ type flight struct {
 
 // unsaved is a pair that the site issued and the store did not take.
 type unsaved struct {
-	before *Login // which it followed
-	login  *Login
+	before *StoredLogin // which it followed
+	login  *StoredLogin
 }
 
-// Token returns an access token that is valid now, as far as can be told here. It refreshes the token if it is due, and
-// waits for that until ctx is done, but no longer than a second while the old one is still good.
-//
-// The error matches ErrLoginRequired if there is no login, or not any more. Any other means that the token has expired and
-// the site or the store failed; the next call may succeed.
-func (c *Client) Token(ctx context.Context) (Token, error) { return c.token(ctx, "", false) }
+// refresher has the login in use, and refreshes it when it is due.
+type refresher struct {
+	config
+	site  site
+	store Store
 
-// Refresh does what Token does, but does not content itself with the token that is there: it returns one that the site
-// issued, or that another process stored, since. If a refresh failed a moment ago, it returns that one's error.
-func (c *Client) Refresh(ctx context.Context) (Token, error) {
-	t, err := c.Token(ctx) // which is where the token that is there is found out
-	if err != nil {
-		return t, err
-	}
-	return c.token(ctx, t.AccessToken, true)
+	mu         sync.Mutex
+	active     *activeLogin // the login in use, nil if none is known
+	flight     *flight
+	generation int // counts logins and logouts, which a flight that began before does not undo
+	failures   int // refreshes that failed in a row
+	retryAt    time.Time
+	err        error  // of the last refresh
+	refused    string // the refresh token that the site refused for good
+	required   error  // matches ErrLoginRequired: there is no login
+	checkAt    time.Time
+	unsaved    *unsaved
 }
 
-// token returns a token other than one that the site rejected, if there is any to be had. It does not ask for one, unless
+// token returns a token other than one that the site rejected, if there is one. It does not ask the site for one, unless
 // forced, if the rejected one is new.
-func (c *Client) token(ctx context.Context, rejected string, force bool) (Token, error) {
+func (r *refresher) token(ctx context.Context, rejected string, force bool) (Token, error) {
 	if err := ctx.Err(); err != nil {
 		return Token{}, err
 	}
-	c.mu.Lock()
-	now, h := time.Now(), c.held
-	usable := h.usableFor(rejected, now)
-	if usable && !h.due(now) || h != nil && h.AccessToken == rejected && !force && h.young(now) {
-		c.mu.Unlock()
-		return h.token, nil
-	}
-	f := c.flight
+	token, f, err := r.join(rejected, force)
 	if f == nil {
-		var err error
-		switch {
-		case c.required != nil && (now.Before(c.checkAt) || now.Before(c.retryAt)):
-			err = c.required
-		case now.Before(c.retryAt):
-			err = c.err
-		}
-		if err != nil {
-			c.mu.Unlock()
-			if usable {
-				return h.token, nil
-			}
-			return Token{}, err
-		}
-		f = c.begin(rejected)
+		return token, err
 	}
-	c.mu.Unlock()
+	return r.wait(ctx, f, rejected)
+}
 
+// join returns the flight to wait for, or what is to be returned without one.
+func (r *refresher) join(rejected string, force bool) (Token, *flight, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now, a := time.Now(), r.active
+	usable := a.usableFor(rejected, now)
+	if usable && !a.due(now) || a != nil && a.AccessToken == rejected && !force && a.young(now) {
+		return a.token, nil, nil
+	}
+	if r.flight != nil {
+		return Token{}, r.flight, nil
+	}
+	var err error
+	switch {
+	case r.required != nil && (now.Before(r.checkAt) || now.Before(r.retryAt)):
+		err = r.required
+	case now.Before(r.retryAt):
+		err = r.err
+	}
+	switch {
+	case err == nil:
+		return Token{}, r.begin(rejected), nil
+	case usable:
+		return a.token, nil, nil
+	default:
+		return Token{}, nil, err
+	}
+}
+
+// wait returns the token of a flight. Once its patience is over and the store has answered, it returns the token in use, if
+// that is still good.
+func (r *refresher) wait(ctx context.Context, f *flight, rejected string) (Token, error) {
 	impatient, loaded := f.patience.Done(), f.loaded
 	for {
 		select {
-		case <-loaded:
-			loaded = nil
-			if impatient == nil { // the store took longer than that
-				if h := c.inUse(); h.usableFor(rejected, time.Now()) {
-					return h.token, nil
+		case <-f.done:
+			if f.err != nil && !errors.Is(f.err, ErrLoginRequired) {
+				if token, ok := r.usable(rejected); ok {
+					return token, nil
 				}
 			}
+			return f.token, f.err
 		case <-ctx.Done():
 			return Token{}, ctx.Err()
 		case <-impatient:
@@ -120,129 +135,142 @@ func (c *Client) token(ctx context.Context, rejected string, force bool) (Token,
 				continue
 			default:
 			}
-			if h := c.inUse(); h.usableFor(rejected, time.Now()) {
-				return h.token, nil
+		case <-loaded:
+			loaded = nil
+		}
+		if impatient == nil {
+			if token, ok := r.usable(rejected); ok {
+				return token, nil
 			}
-		case <-f.done:
-			if f.err != nil && !errors.Is(f.err, ErrLoginRequired) {
-				if h := c.inUse(); h.usableFor(rejected, time.Now()) {
-					return h.token, nil
-				}
-			}
-			return f.token, f.err
 		}
 	}
 }
 
-func (c *Client) inUse() *held {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.held
+// usable returns the token in use, if it is worth a try.
+func (r *refresher) usable(rejected string) (Token, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.active.usableFor(rejected, time.Now()) {
+		return Token{}, false
+	}
+	return r.active.token, true
 }
 
 // begin begins a flight. It is called with the lock held.
-func (c *Client) begin(rejected string) *flight {
+func (r *refresher) begin(rejected string) *flight {
 	ctx, cancel := context.WithTimeout(context.Background(), flightTimeout)
 	impatient, giveUp := context.WithTimeout(context.Background(), patience)
 	f := &flight{done: make(chan struct{}), loaded: make(chan struct{}), patience: impatient}
-	c.flight = f
-	generation := c.generation
+	r.flight = f
+	generation := r.generation
 	go func() {
 		defer cancel()
 		defer giveUp()
-		var login *Login
+		var login *StoredLogin
 		err := errPanicked // also of a store that ends this goroutine
-		defer func() { c.land(f, generation, login, err) }()
-		login, err = c.renew(ctx, f, rejected, generation)
+		defer func() { r.finish(f, generation, login, err) }()
+		login, err = r.renew(ctx, f, rejected, generation)
 	}()
 	return f
 }
 
-// land ends a flight.
-func (c *Client) land(f *flight, generation int, login *Login, err error) {
-	c.mu.Lock()
-	c.flight = nil
+// finish ends a flight.
+func (r *refresher) finish(f *flight, generation int, login *StoredLogin, err error) {
+	r.mu.Lock()
+	r.flight = nil
 	news := false
 	switch {
-	case generation != c.generation: // someone logged in or out meanwhile, and has the last word
-		err = c.required
+	case generation != r.generation: // someone logged in or out meanwhile, and has the last word
+		err = r.required
 	case err == nil:
-		c.hold(login)
+		r.use(login)
 	case errors.Is(err, ErrLoginRequired):
-		if news = c.required == nil; news {
-			c.lose(err)
+		if news = r.required == nil; news {
+			r.drop(err)
 		}
-		err = c.required
-		c.checkAt = time.Now().Add(checkInterval)
+		err = r.required
+		r.checkAt = time.Now().Add(checkInterval)
 	default:
-		c.fail(err)
-		if c.required != nil {
-			err = c.required
+		r.postpone(err)
+		if r.required != nil {
+			err = r.required
 		}
 	}
 	f.err = err
-	if c.held != nil && err == nil {
-		f.token = c.held.token
+	if r.active != nil && err == nil {
+		f.token = r.active.token
 	}
-	c.mu.Unlock()
+	r.mu.Unlock()
 	close(f.done)
 	if news {
 		defer func() { _ = recover() }() // a panic in a goroutine of ours would end the program
-		c.notify(err)
+		r.notify(err)
 	}
 }
 
-// hold takes a login into use.
-func (c *Client) hold(l *Login) {
-	c.held = newHeld(l)
-	c.failures, c.retryAt, c.err, c.required, c.unsaved = 0, time.Time{}, nil, nil, nil
+// replace takes a new login into use, or none if l is nil. A flight that began before does not undo it.
+func (r *refresher) replace(l *StoredLogin) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.generation++
+	if l == nil {
+		r.drop(errNoLogin)
+	} else {
+		r.use(l)
+	}
 }
 
-// lose gives up the login.
-func (c *Client) lose(err error) {
-	c.held, c.unsaved = nil, nil
-	c.required, c.checkAt = err, time.Now().Add(checkInterval)
+// use takes a login into use.
+func (r *refresher) use(l *StoredLogin) {
+	r.active = activate(l)
+	r.failures, r.retryAt, r.err, r.required, r.unsaved = 0, time.Time{}, nil, nil, nil
 }
 
-// fail takes note of a refresh that may succeed another time.
-func (c *Client) fail(err error) {
-	c.err, c.retryAt = err, time.Now().Add(cloudreve.Backoff(c.failures, mostBackoff, err))
-	c.failures++
+// drop gives up the login.
+func (r *refresher) drop(err error) {
+	r.active, r.unsaved = nil, nil
+	r.required, r.checkAt = err, time.Now().Add(checkInterval)
+}
+
+// postpone takes note of a refresh that failed and may succeed another time.
+func (r *refresher) postpone(err error) {
+	r.err, r.retryAt = err, time.Now().Add(cloudreve.Backoff(r.failures, maxBackoff, err))
+	r.failures++
 }
 
 // renew returns a login whose token is fresh: from the store, if another process was quicker, or from the site.
-func (c *Client) renew(ctx context.Context, f *flight, rejected string, generation int) (login *Login, err error) {
+func (r *refresher) renew(ctx context.Context, f *flight, rejected string, generation int) (login *StoredLogin, err error) {
 	defer func() {
-		if r := recover(); r != nil {
+		if recover() != nil {
 			login, err = nil, errPanicked
 		}
 	}()
-	current, err := c.store.Load(ctx)
+	current, err := r.store.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if fresh, err := c.fresh(current, rejected); fresh || err != nil {
+	if fresh, err := r.fresh(current, rejected); fresh || err != nil {
 		return current, err
 	}
-	c.mu.Lock()
-	if c.held == nil && c.generation == generation { // so that it is used while it lasts, though it is due
-		c.held = newHeld(current)
+	r.mu.Lock()
+	if r.active == nil && r.generation == generation { // so that it is used while it lasts, though it is due
+		r.active = activate(current)
 	}
-	c.mu.Unlock()
+	r.mu.Unlock()
 	close(f.loaded)
 	var refused error
-	err = c.store.Update(ctx, func(current *Login) (*Login, error) {
+	err = r.store.Update(ctx, func(current *StoredLogin) (*StoredLogin, error) {
 		// Under the lock it is known who was first.
-		fresh, err := c.fresh(current, rejected)
+		fresh, err := r.fresh(current, rejected)
 		login = current
 		if fresh || err != nil {
 			return current, err
 		}
-		login, err = c.refresh(ctx, current)
+		login, err = r.refresh(ctx, current)
 		if refusal(err) {
-			c.mu.Lock()
-			c.refused = current.RefreshToken
-			c.mu.Unlock()
+			r.mu.Lock()
+			r.refused = current.RefreshToken
+			r.mu.Unlock()
 			refused = fmt.Errorf("%w: the site does not renew the login (%w)", ErrLoginRequired, err)
 			marked := *current
 			marked.Refused = time.Now()
@@ -257,22 +285,22 @@ func (c *Client) renew(ctx context.Context, f *flight, rejected string, generati
 }
 
 // fresh reports whether a login out of the store can be used as it is.
-func (c *Client) fresh(l *Login, rejected string) (bool, error) {
-	switch err := c.ours(l); {
+func (r *refresher) fresh(l *StoredLogin, rejected string) (bool, error) {
+	switch err := r.site.owns(l); {
 	case err != nil:
 		return false, err
 	case l == nil:
 		return false, errNoLogin
-	case c.knownRefused(l.RefreshToken):
+	case r.knownRefused(l.RefreshToken):
 		return false, errRefused
 	case !l.Refused.IsZero():
 		return false, fmt.Errorf("%w: the site refused to renew the login at %s", ErrLoginRequired, l.Refused.UTC().Format(time.RFC3339))
 	}
-	h, now := newHeld(l), time.Now()
+	a, now := activate(l), time.Now()
 	switch {
-	case l.AccessToken != rejected && !h.due(now):
+	case l.AccessToken != rejected && !a.due(now):
 		return true, nil
-	case l.RefreshToken == "" && now.Before(h.usable):
+	case l.RefreshToken == "" && now.Before(a.usable):
 		return true, nil // as long as it lasts, rejected or not: there is no other
 	case l.RefreshToken == "":
 		return false, errNoRenew
@@ -281,32 +309,32 @@ func (c *Client) fresh(l *Login, rejected string) (bool, error) {
 }
 
 // knownRefused reports whether the site refused a refresh token, though the store may not know.
-func (c *Client) knownRefused(token string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return token != "" && token == c.refused
+func (r *refresher) knownRefused(token string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return token != "" && token == r.refused
 }
 
 // refresh returns the login that follows one, with what the site issues or did not store before.
-func (c *Client) refresh(ctx context.Context, current *Login) (*Login, error) {
-	c.mu.Lock()
-	u := c.unsaved
-	c.mu.Unlock()
+func (r *refresher) refresh(ctx context.Context, current *StoredLogin) (*StoredLogin, error) {
+	r.mu.Lock()
+	u := r.unsaved
+	r.mu.Unlock()
 	latest := current
 	if u != nil && u.before.AccessToken == current.AccessToken && u.before.RefreshToken == current.RefreshToken {
 		latest = u.login
-		if !newHeld(latest).due(time.Now()) {
+		if !activate(latest).due(time.Now()) {
 			return latest, nil
 		}
 	}
-	if err := c.ready(ctx); err != nil {
+	if err := r.ready(ctx); err != nil {
 		return nil, err
 	}
 	asked := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
 	// No Authorization header: Cloudreve would check that first, and the access token has expired, or soon will.
-	data, err := c.call(ctx, http.MethodPost, "/api/v4/session/token/refresh", map[string]string{"refresh_token": latest.RefreshToken})
+	data, err := r.site.call(ctx, http.MethodPost, "/api/v4/session/token/refresh", map[string]string{"refresh_token": latest.RefreshToken})
 	if err != nil {
 		return nil, err
 	}
@@ -317,15 +345,23 @@ func (c *Client) refresh(ctx context.Context, current *Login) (*Login, error) {
 	if t.RefreshToken == "" { // RFC 6749 section 6: the old one stays in use
 		t.RefreshToken = latest.RefreshToken
 	}
-	next, err := c.accept(t, asked)
+	next, err := r.site.accept(t, asked)
 	if err != nil {
 		return nil, err
 	}
 	if was := latest.Subject(); was != "" && was != next.Subject() {
 		return nil, errors.New("client: the site answered with another user's token")
 	}
-	c.mu.Lock()
-	c.unsaved = &unsaved{current, next}
-	c.mu.Unlock()
+	r.mu.Lock()
+	r.unsaved = &unsaved{current, next}
+	r.mu.Unlock()
 	return next, nil
+}
+
+// ready asks a store that can tell whether it has room for a login.
+func (r *refresher) ready(ctx context.Context) error {
+	if store, ok := r.store.(interface{ Ready(context.Context) error }); ok {
+		return store.Ready(ctx)
+	}
+	return nil
 }

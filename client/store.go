@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 )
 
 // Store keeps the login of a Client, and for all that share it: Clients in one process or, for a FileStore, in several.
@@ -15,7 +14,7 @@ import (
 // it must not have a token in its text.
 type Store interface {
 	// Load returns the login that is kept, or nil if there is none. It does not wait for an Update that is under way.
-	Load(ctx context.Context) (*Login, error)
+	Load(ctx context.Context) (*StoredLogin, error)
 
 	// Update replaces the login that is kept by what change makes of it. In one step for all that share the store, it MUST
 	// call change once with the login that is kept, nil if there is none, and
@@ -25,18 +24,18 @@ type Store interface {
 	//     whatever the store is to outlast.
 	// No other change may run meanwhile, although this one takes its time: it asks the site. An Update that waits for another
 	// MUST give up when ctx is done. The login that change is given is not changed by it.
-	Update(ctx context.Context, change func(current *Login) (next *Login, err error)) error
+	Update(ctx context.Context, change func(current *StoredLogin) (next *StoredLogin, err error)) error
 }
 
 // MemoryStore is a Store in this process's memory. Make one with NewMemoryStore. Its login ends with the process.
 type MemoryStore struct {
-	turn  chan struct{} // held by the Update under way
-	login chan *Login   // always holds one
+	turn  chan struct{}     // held by the Update under way
+	login chan *StoredLogin // always holds one
 }
 
 // NewMemoryStore returns an empty MemoryStore.
 func NewMemoryStore() *MemoryStore {
-	m := &MemoryStore{turn: make(chan struct{}, 1), login: make(chan *Login, 1)}
+	m := &MemoryStore{turn: make(chan struct{}, 1), login: make(chan *StoredLogin, 1)}
 	m.login <- nil
 	return m
 }
@@ -48,14 +47,14 @@ func (m *MemoryStore) String() string { return "client.MemoryStore" }
 func (m *MemoryStore) GoString() string { return m.String() }
 
 // Load is part of Store.
-func (m *MemoryStore) Load(context.Context) (*Login, error) {
+func (m *MemoryStore) Load(context.Context) (*StoredLogin, error) {
 	l := <-m.login
 	m.login <- l
 	return l, nil
 }
 
 // Update is part of Store.
-func (m *MemoryStore) Update(ctx context.Context, change func(*Login) (*Login, error)) error {
+func (m *MemoryStore) Update(ctx context.Context, change func(*StoredLogin) (*StoredLogin, error)) error {
 	select {
 	case m.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -71,5 +70,3 @@ func (m *MemoryStore) Update(ctx context.Context, change func(*Login) (*Login, e
 	m.login <- next
 	return nil
 }
-
-var errNotStored = errors.New("client: the file is not a login that was stored here: see what it is, and delete it to log in again")

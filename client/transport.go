@@ -38,7 +38,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errNoClient
 	}
 	if hasAuthorization(r) || !t.Client.isFor(r) {
-		return t.Client.base.RoundTrip(r)
+		return t.Client.transport.RoundTrip(r)
 	}
 	token, err := t.Client.Token(r.Context())
 	if err != nil {
@@ -49,14 +49,9 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil || t.NoRetry || !rejected(response) {
 		return response, err
 	}
-	body := r.Body
-	if body != nil && body != http.NoBody {
-		if r.GetBody == nil {
-			return response, nil
-		}
-		if body, err = r.GetBody(); err != nil {
-			return response, nil
-		}
+	body, ok := bodyAgain(r)
+	if !ok {
+		return response, nil
 	}
 	newer, err := t.Client.token(r.Context(), token.AccessToken, false)
 	if err != nil || newer.AccessToken == token.AccessToken {
@@ -70,6 +65,18 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	_ = response.Body.Close()
 	return t.send(r, body, newer)
+}
+
+// bodyAgain returns the body of r once more, and whether it can be had.
+func bodyAgain(r *http.Request) (body io.ReadCloser, ok bool) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return r.Body, true
+	}
+	if r.GetBody == nil {
+		return nil, false
+	}
+	body, err := r.GetBody()
+	return body, err == nil
 }
 
 var errNoClient = errors.New("client: the Transport has no Client")
@@ -86,7 +93,7 @@ func (t *Transport) CloseIdleConnections() {
 	if t.Client == nil {
 		return
 	}
-	if base, ok := t.Client.base.(interface{ CloseIdleConnections() }); ok {
+	if base, ok := t.Client.transport.(interface{ CloseIdleConnections() }); ok {
 		base.CloseIdleConnections()
 	}
 }
@@ -99,7 +106,7 @@ func (t *Transport) send(r *http.Request, body io.ReadCloser, token Token) (*htt
 		sent.Header = http.Header{}
 	}
 	sent.Header.Set("Authorization", "Bearer "+token.AccessToken)
-	response, err := t.Client.base.RoundTrip(sent)
+	response, err := t.Client.transport.RoundTrip(sent)
 	if response != nil {
 		response.Request = r
 	}
@@ -109,9 +116,9 @@ func (t *Transport) send(r *http.Request, body io.ReadCloser, token Token) (*htt
 // isFor reports whether r may have the token: it goes to the site, and so did all that it was redirected by. Like
 // http.Client with a header of the caller's, a request that was once elsewhere is not trusted again.
 func (c *Client) isFor(r *http.Request) bool {
-	for r != nil && r.URL != nil && r.URL.Opaque == "" && cloudreve.Origin(r.URL) == c.origin {
+	for r != nil && r.URL != nil && r.URL.Opaque == "" && cloudreve.Origin(r.URL) == c.site.origin {
 		// What a proxy goes by.
-		if r.Host != "" && cloudreve.Origin(&url.URL{Scheme: r.URL.Scheme, Host: r.Host}) != c.origin {
+		if r.Host != "" && cloudreve.Origin(&url.URL{Scheme: r.URL.Scheme, Host: r.Host}) != c.site.origin {
 			return false
 		}
 		if r.Response == nil {

@@ -132,7 +132,7 @@ func TestOpen(t *testing.T) {
 			nil, masterkey.WithInterval(time.Millisecond), masterkey.WithPreviousTTL(-1), masterkey.WithStaleIfError(-1),
 			masterkey.WithLogger(nil),
 		}, []string{
-			"the function that reads is nil", "an option is nil", "an interval of 1ms is not between 1s and 30 days", "a time for the previous key of -1ns",
+			"the function that reads is nil", "an option is nil", "an interval of 1ms is not between 1s and 30 days", "a TTL of the previous key of -1ns",
 			"a time for a stale key of -1ns", "the logger is nil",
 		}},
 		{"far too long", read(keyA, nil), []masterkey.Option{masterkey.WithInterval(31 * 24 * time.Hour)}, []string{"an interval of 744h0m0s"}},

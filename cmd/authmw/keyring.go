@@ -56,7 +56,7 @@ func within(do func() error) error {
 	}
 }
 
-func (k *keyringStore) Load(context.Context) (*client.Login, error) {
+func (k *keyringStore) Load(context.Context) (*client.StoredLogin, error) {
 	var secret string
 	err := within(func() (err error) {
 		secret, err = k.Get(keyringService, k.account)
@@ -68,14 +68,14 @@ func (k *keyringStore) Load(context.Context) (*client.Login, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the keyring cannot be read: %w", err)
 	}
-	login := new(client.Login)
+	login := new(client.StoredLogin)
 	if json.Unmarshal([]byte(secret), login) != nil || login.Site == "" {
 		return nil, fmt.Errorf("what is in the keyring for %s is no login: delete it there", k.account)
 	}
 	return login, nil
 }
 
-func (k *keyringStore) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
+func (k *keyringStore) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
 	unlock, err := file.Lock(ctx, k.lock)
 	if err != nil {
 		return err

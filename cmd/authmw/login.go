@@ -92,7 +92,7 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 	}
 	before, notFound := all.find(address)
 	if err := all.put(ctx, record); err != nil {
-		if inTime(ctx, cl.SignOut) != nil {
+		if inTime(ctx, cl.Logout) != nil {
 			c.note("the login is still there, and its tokens are in the place for them")
 		}
 		return err
@@ -113,7 +113,7 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 }
 
 // nothing is what an Update leaves of a login that is forgotten.
-func nothing(*client.Login) (*client.Login, error) { return nil, nil }
+func nothing(*client.StoredLogin) (*client.StoredLogin, error) { return nil, nil }
 
 // waitTimeout is how long a command may take for what asks a site or waits for another program.
 const waitTimeout = 30 * time.Second
@@ -192,7 +192,7 @@ As Cloudreve has it, an access token that was issued works until it expires.`,
 		} else {
 			var cl *client.Client
 			if cl, err = all.client(record); err == nil {
-				err = inTime(cmd.Context(), cl.SignOut)
+				err = inTime(cmd.Context(), cl.Logout)
 			}
 			if fromSite(err) {
 				err = fmt.Errorf("%w; the tokens are kept (authmw logout --forget deletes them)", err)

@@ -106,9 +106,9 @@ func TestKeyringStore(t *testing.T) {
 	login, err := store.Load(t.Context())
 	require.NoError(t, err)
 	require.Nil(t, login)
-	want := &client.Login{Site: "https://cloud.example.com:443", AccessToken: "a", RefreshToken: "r"}
-	put := func(next *client.Login, err error) error {
-		return store.Update(t.Context(), func(*client.Login) (*client.Login, error) { return next, err })
+	want := &client.StoredLogin{Site: "https://cloud.example.com:443", AccessToken: "a", RefreshToken: "r"}
+	put := func(next *client.StoredLogin, err error) error {
+		return store.Update(t.Context(), func(*client.StoredLogin) (*client.StoredLogin, error) { return next, err })
 	}
 	require.NoError(t, put(want, nil))
 	login, err = store.Load(t.Context())

@@ -182,10 +182,10 @@ func (a *announced) Ready(ctx context.Context) error {
 	return nil
 }
 
-func (a *announced) Update(ctx context.Context, change func(*client.Login) (*client.Login, error)) error {
+func (a *announced) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
 	arrived := a.cli.waitingFor(a.lock)
 	defer arrived()
-	return a.Store.Update(ctx, func(current *client.Login) (*client.Login, error) {
+	return a.Store.Update(ctx, func(current *client.StoredLogin) (*client.StoredLogin, error) {
 		arrived()
 		return change(current)
 	})

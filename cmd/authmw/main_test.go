@@ -147,7 +147,7 @@ func params(t *testing.T, dir string, setup func(*testscript.Env) error) testscr
 					files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[1]), "http*.json"))
 					ts.Check(err)
 					for _, file := range files {
-						ts.Check(client.NewFileStore(file).Update(context.Background(), func(login *client.Login) (*client.Login, error) {
+						ts.Check(client.NewFileStore(file).Update(context.Background(), func(login *client.StoredLogin) (*client.StoredLogin, error) {
 							aged := *login
 							aged.Obtained = aged.Obtained.Add(-24 * time.Hour)
 							return &aged, nil

@@ -1,0 +1,74 @@
+package client
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// activeLogin is a login in use.
+type activeLogin struct {
+	*StoredLogin
+	token  Token
+	dueAt  time.Time // when it is to be refreshed
+	usable time.Time // until when it is worth a try
+	again  time.Time // until when the site is not asked for another, though it rejects this one
+}
+
+// due reports whether a token is to be refreshed. One that was asked for in the future tells nothing about its age.
+func (h *activeLogin) due(now time.Time) bool { return !now.Before(h.dueAt) || now.Before(h.Obtained) }
+
+// usableFor reports whether a token is worth a try for someone whose last one was rejected.
+func (h *activeLogin) usableFor(rejected string, now time.Time) bool {
+	return h != nil && h.AccessToken != rejected && now.Before(h.usable)
+}
+
+// young reports whether a token is so new that another would be rejected as well.
+func (h *activeLogin) young(now time.Time) bool {
+	return !now.Before(h.Obtained) && now.Before(h.again)
+}
+
+const (
+	minMargin = 10 * time.Second
+
+	// minAge is how old a token must be to be replaced because a request was refused. A request that is refused with a new
+	// token would be refused with the next.
+	minAge = 10 * time.Second
+)
+
+func activate(l *StoredLogin) *activeLogin {
+	h := &activeLogin{StoredLogin: l}
+	claims, err := read(l.AccessToken)
+	if err != nil {
+		return h // due since ever
+	}
+	h.token = Token{l.AccessToken, claims.ExpiresAt}
+	h.usable = claims.ExpiresAt
+	if l.Obtained.IsZero() {
+		h.dueAt = h.usable.Add(-minMargin)
+		return h
+	}
+	lifetime := claims.ExpiresAt.Sub(l.Obtained)
+	if !claims.NotBefore.IsZero() {
+		// Cloudreve sets nbf to the time of issue. By this clock the token lives no longer than by the site's.
+		lifetime = claims.ExpiresAt.Sub(claims.NotBefore)
+		if end := l.Obtained.Add(lifetime); end.Before(h.usable) {
+			h.usable = end
+		}
+	}
+	lifetime = max(lifetime, 0)
+	margin := min(max(minMargin, lifetime/10), lifetime/2)
+	h.dueAt = h.usable.Add(-margin - rand.N(margin/8+1))
+	tenth := lifetime / 10
+	if lifetime < time.Second { // whatever that is good for, the site is asked once in a second at the most
+		tenth = time.Second
+	}
+	h.again = l.Obtained.Add(min(minAge, tenth))
+	// If this clock is ahead, a new token looks old.
+	if grace := l.Obtained.Add(tenth); h.dueAt.Before(grace) {
+		h.dueAt = grace
+		if h.usable.Before(grace) {
+			h.usable = grace
+		}
+	}
+	return h
+}

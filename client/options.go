@@ -1,0 +1,56 @@
+package client
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// An Option changes a default of New, which reports invalid arguments. If an option is given twice, the last one wins.
+type Option func(*config)
+
+// config is what options write to.
+type config struct {
+	transport http.RoundTripper
+	notify    func(error)
+
+	errs []error
+}
+
+// configure returns what options say.
+func configure(options []Option) config {
+	c := config{transport: http.DefaultTransport, notify: func(error) {}}
+	for _, option := range options {
+		if option == nil {
+			c.invalid("an option is nil")
+			continue
+		}
+		option(&c)
+	}
+	return c
+}
+
+func (c *config) invalid(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf("client: "+format, args...))
+}
+
+// WithTransport sets what requests are sent by, those of Transport included, which is http.DefaultTransport unless set.
+func WithTransport(transport http.RoundTripper) Option {
+	return func(c *config) {
+		if transport == nil {
+			c.invalid("the transport is nil")
+		}
+		c.transport = transport
+	}
+}
+
+// WithLoginRequired sets a function that is told once whenever it is found that there is no login, or not any more, to
+// guide the user. The error matches ErrLoginRequired and says why. It must be safe for concurrent use. It is called from a
+// goroutine of its own, which nobody waits for.
+func WithLoginRequired(notify func(err error)) Option {
+	return func(c *config) {
+		if notify == nil {
+			c.invalid("the function for a login that is required is nil")
+		}
+		c.notify = notify
+	}
+}
