@@ -32,7 +32,7 @@ import (
 //	POST   /api/v4/session/token           login
 //	POST   /api/v4/session/token/2fa       its second step
 //	POST   /api/v4/session/token/refresh   refresh
-//	DELETE /api/v4/session/token           sign-out
+//	DELETE /api/v4/session/token           logout
 //	GET    /api/v4/session/oauth/userinfo  for tokens of OAuth clients
 //	GET    /api/v4/user/me
 //	GET    /api/v4/site/ping
@@ -105,7 +105,7 @@ const (
 	NoOutage    Outage = iota
 	Unreachable        // connections are refused or, in a server, broken off
 	BadGateway         // the proxy before it answers, with status 502 and HTML
-	RedisDown          // login, refresh and sign-out have status 500 and no body; access tokens work on
+	RedisDown          // login, refresh and logout have status 500 and no body; access tokens work on
 )
 
 // NewCloudreve returns a Cloudreve. The lifetimes of its tokens are those of issuer.DefaultAccessTTL and

@@ -40,7 +40,7 @@ func TestStore(t *testing.T, open func(t *testing.T) issuer.Store, advance func(
 	t.Run("at once, within the grace window", func(t *testing.T) { testAtOnce(t, open(t), time.Minute) })
 	t.Run("at once, without grace", func(t *testing.T) { testAtOnce(t, open(t), 0) })
 	t.Run("logins at once", func(t *testing.T) { testLoginsAtOnce(t, open(t)) })
-	t.Run("sign-out at once", func(t *testing.T) { testSignOutAtOnce(t, open(t)) })
+	t.Run("logout at once", func(t *testing.T) { testLogoutAtOnce(t, open(t)) })
 	t.Run("a thief after a failover", func(t *testing.T) { testThief(t, open(t), advance) })
 	for _, failover := range []bool{false, true} {
 		for seed := range uint64(20) {
@@ -533,8 +533,8 @@ func testLoginsAtOnce(t *testing.T, store issuer.Store) {
 	require.Equal(t, logins-limit, total)
 }
 
-// testSignOutAtOnce has logins end while they are refreshed. None of them refreshes afterwards.
-func testSignOutAtOnce(t *testing.T, store issuer.Store) {
+// testLogoutAtOnce has logins end while they are refreshed. None of them refreshes afterwards.
+func testLogoutAtOnce(t *testing.T, store issuer.Store) {
 	owner := id(t, "owner")
 	for range 50 {
 		family := id(t, "family")

@@ -23,7 +23,7 @@
 //
 // # Logging in again
 //
-// A refresh token that the site refuses, because it expired, the user signed out elsewhere or changed the password, or was
+// A refresh token that the site refuses, because it expired, the user logged out elsewhere or changed the password, or was
 // banned, is not sent to be refreshed again, by this process or another with the same store: from then on all calls return
 // ErrLoginRequired, in other processes once the token that they have is due, until someone logs in with the same store. WithLoginRequired sets who is told.
 //
@@ -124,7 +124,7 @@ const (
 	// storeTimeout is how long tokens that are there already may take to be stored, even if the caller has left.
 	storeTimeout = 30 * time.Second
 
-	// abandonTimeout is how long it may take to sign out a login that could not be stored.
+	// abandonTimeout is how long it may take to log out a login that could not be stored.
 	abandonTimeout = 5 * time.Second
 )
 
@@ -181,7 +181,7 @@ func (c *Client) login(ctx context.Context, path string, credentials map[string]
 
 var errStore = errors.New("client: the store has no error, though nothing was stored")
 
-// abandon signs out a login that nobody has, since it could not be stored.
+// abandon logs out a login that nobody has, since it could not be stored.
 func (c *Client) abandon(ctx context.Context, l *StoredLogin, why error) error {
 	if l.RefreshToken == "" {
 		return why
@@ -189,12 +189,12 @@ func (c *Client) abandon(ctx context.Context, l *StoredLogin, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
 	defer cancel()
 	if err := c.site.logout(ctx, l); err != nil {
-		return fmt.Errorf("%w; the site keeps the new login, since it cannot be signed out: %w", why, err)
+		return fmt.Errorf("%w; the site keeps the new login, since it cannot be logged out: %w", why, err)
 	}
 	return why
 }
 
-// myTurn waits until no other login or sign-out is under way: what they do to the store and here belongs together.
+// myTurn waits until no other login or logout is under way: what they do to the store and here belongs together.
 func (c *Client) myTurn(ctx context.Context) (done func(), err error) {
 	select {
 	case c.turn <- struct{}{}:

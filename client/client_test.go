@@ -364,7 +364,7 @@ func TestLoginWithoutAPlace(t *testing.T) {
 	}
 }
 
-// TestLoginThatCannotBeStored has a store that fails when the site has answered: the login that nobody holds is signed out.
+// TestLoginThatCannotBeStored has a store that fails when the site has answered: the login that nobody holds is logged out.
 func TestLoginThatCannotBeStored(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		full := errors.New("disk full")
@@ -559,7 +559,7 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
-func TestSignOut(t *testing.T) {
+func TestLogout(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		require.NoError(t, w.Logout(t.Context()), "there is nothing to end")
 		require.Zero(t, w.site.Count("DELETE /api/v4/session/token"))
@@ -578,7 +578,7 @@ func TestSignOut(t *testing.T) {
 		require.NoError(t, err)
 		require.Nil(t, kept)
 		synctest.Wait()
-		require.Empty(t, w.told, "who signs out knows")
+		require.Empty(t, w.told, "who logs out knows")
 
 		// The site was told.
 		require.NoError(t, w.store.Update(t.Context(), func(*client.StoredLogin) (*client.StoredLogin, error) { return login, nil }))
@@ -639,7 +639,7 @@ func TestRefusalOfTheForm(t *testing.T) {
 	})
 }
 
-// TestLoginDuringRefresh shows that a refresh that was under way does not undo a login, nor a sign-out.
+// TestLoginDuringRefresh shows that a refresh that was under way does not undo a login, nor a logout.
 func TestLoginDuringRefresh(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.login(t)
@@ -789,7 +789,7 @@ func (l late) Update(ctx context.Context, change func(*client.StoredLogin) (*cli
 	return l.Store.Update(ctx, change)
 }
 
-func TestLoginAndSignOutTakeTurns(t *testing.T) {
+func TestLoginAndLogoutTakeTurns(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.Client = w.another(t, late{w.store})
 		go func() { _ = w.Login(t.Context(), "admin@example.com", "Passw0rd!") }()

@@ -26,7 +26,7 @@ var (
 	ErrStateChanged = fmt.Errorf("%w: the state of its user changed", ErrInvalidGrant)
 )
 
-// ErrFamilyLimit is an Event's Err when a subject and client reach the limit of WithFamilyLimit, by a login or a sign-out. No
+// ErrFamilyLimit is an Event's Err when a subject and client reach the limit of WithFamilyLimit, by a login or a logout. No
 // method returns it.
 var ErrFamilyLimit = errors.New("issuer: the limit of WithFamilyLimit was reached")
 

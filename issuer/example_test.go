@@ -28,7 +28,7 @@ func Example() {
 	second, err := i.Refresh(ctx, first.RefreshToken)
 	fmt.Println(err)
 
-	// At sign-out.
+	// At logout.
 	fmt.Println(i.Revoke(ctx, second.RefreshToken))
 
 	switch _, err = i.Refresh(ctx, second.RefreshToken); {

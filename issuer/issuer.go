@@ -4,7 +4,7 @@
 //	i, err := issuer.New(secret, issuer.NewMemoryStore())
 //	pair, err := i.Issue(ctx, issuer.Grant{Subject: "lUpa"})  // at login
 //	pair, err = i.Refresh(ctx, pair.RefreshToken)             // when the access token expires
-//	err = i.Revoke(ctx, pair.RefreshToken)                    // at sign-out
+//	err = i.Revoke(ctx, pair.RefreshToken)                    // at logout
 //
 // There are two ways to refresh. New's rotates (RFC 9700 section 4.14.2): each refresh token works once. A client that lost
 // the answer may repeat the request within a short grace window. Any other second use ends the login, since one of the two
@@ -68,7 +68,7 @@ func New(secret []byte, store Store, options ...Option) (*Issuer, error) {
 // the access tokens of OAuth clients (CVE-2026-54560), but not in their refresh tokens. Refresh accepts those, and the new
 // access token has the client_id.
 //
-// A refresh token that was stolen stays good for the thief until someone signs out. Prefer New unless Cloudreve's own
+// A refresh token that was stolen stays good for the thief until someone logs out. Prefer New unless Cloudreve's own
 // tokens are to be renewed.
 func NewCloudreveCompatible(secret []byte, revocations Revocations, options ...Option) (*Issuer, error) {
 	c := configure(options)

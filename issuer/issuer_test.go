@@ -194,7 +194,7 @@ func TestReuseIsReported(t *testing.T) {
 	require.Len(t, reported, 1)
 }
 
-// TestRefusedTokens has every reason that lies in the token, for both ways to refresh and for signing out. Nothing of a
+// TestRefusedTokens has every reason that lies in the token, for both ways to refresh and for logging out. Nothing of a
 // token is in what is said of it.
 func TestRefusedTokens(t *testing.T) {
 	now := time.Date(2026, 11, 23, 10, 49, 49, 0, time.UTC)
@@ -484,8 +484,8 @@ func TestTheLimitIsReported(t *testing.T) {
 	}
 }
 
-// TestTheLimitOfSignOutsIsReported has one user sign out more often than is kept one by one.
-func TestTheLimitOfSignOutsIsReported(t *testing.T) {
+// TestTheLimitOfLogoutsIsReported has one user log out more often than is kept one by one.
+func TestTheLimitOfLogoutsIsReported(t *testing.T) {
 	clock := authmwtest.NewClock(noon)
 	var reported []issuer.Event
 	i, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), issuer.NewMemoryStore(), issuer.WithClock(clock.Now), issuer.WithFamilyLimit(2),
@@ -691,7 +691,7 @@ func TestCompatibleScopesWithoutAClient(t *testing.T) {
 		_, err = i.Refresh(t.Context(), token)
 		require.ErrorIs(t, err, issuer.ErrInvalidGrant)
 		require.ErrorContains(t, err, "scopes without a client ID")
-		require.NoError(t, i.Revoke(t.Context(), token), "its owner can sign out")
+		require.NoError(t, i.Revoke(t.Context(), token), "its owner can log out")
 		revoked, err := store.Revoked(t.Context(), issuer.Renewal{RootTokenID: root})
 		require.NoError(t, err)
 		require.True(t, revoked)

@@ -43,7 +43,7 @@ func TestMemoryStoreIsBounded(t *testing.T) {
 	require.Equal(t, live+1, revoked)
 }
 
-// TestMemoryStoreIsBoundedByOwner has one owner log in and sign out, far more often than others can hold against.
+// TestMemoryStoreIsBoundedByOwner has one owner log in and log out, far more often than others can hold against.
 func TestMemoryStoreIsBoundedByOwner(t *testing.T) {
 	store := issuer.NewMemoryStore()
 	ended, limited := 0, 0
@@ -154,7 +154,7 @@ func TestMemoryStoreIsFull(t *testing.T) {
 	require.Equal(t, 20_000+1, families, "the one that went on and the new ones")
 }
 
-// TestMemoryStoreIsFullOfRevocations shows that a user can sign out all the same, at the price of the user's other logins.
+// TestMemoryStoreIsFullOfRevocations shows that a user can log out all the same, at the price of the user's other logins.
 func TestMemoryStoreIsFullOfRevocations(t *testing.T) {
 	store := issuer.NewMemoryStore()
 	revoke := func(owner, id string, now time.Time) bool {

@@ -23,7 +23,7 @@ type Event struct {
 	// Err is one of these:
 	//   - ErrReused: a refresh token was used a second time, which ended the family. It is a theft, or a client that keeps
 	//     its tokens badly. It happens once for a family, whose tokens are all refused from then on;
-	//   - ErrFamilyLimit: the grant's subject and client have as many logins, or sign-outs, as WithFamilyLimit permits.
+	//   - ErrFamilyLimit: the grant's subject and client have as many logins, or logouts, as WithFamilyLimit permits.
 	// An event is missed if the store's answer was lost on the way.
 	Err error
 	// Ended is how many live families ended by it. It is 0 where that is not known, which is the case with
@@ -147,7 +147,7 @@ func WithGrace(grace time.Duration) Option {
 // unless set. Without a limit, one user fills the store.
 //
 // With New, a login beyond it ends another one: first those that were never refreshed, then the one that was not refreshed
-// for the longest time. With NewCloudreveCompatible, which keeps no logins, it is how many sign-outs are kept one by one:
+// for the longest time. With NewCloudreveCompatible, which keeps no logins, it is how many logouts are kept one by one:
 // see MemoryStore for what happens beyond it. The stores of package redisstore keep them all.
 func WithFamilyLimit(limit int) Option {
 	return func(c *config) {

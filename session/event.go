@@ -10,7 +10,7 @@ const (
 	ActionLogin        Action = "login"
 	ActionSecondFactor Action = "second factor"
 	ActionRefresh      Action = "refresh"
-	ActionSignOut      Action = "sign-out"
+	ActionLogout       Action = "logout"
 )
 
 // Event is one answered request.

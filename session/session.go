@@ -1,4 +1,4 @@
-// Package session is an HTTP handler for logging in, refreshing and signing out, in the wire format of Cloudreve v4 or
+// Package session is an HTTP handler for logging in, refreshing and logging out, in the wire format of Cloudreve v4 or
 // in a plain one:
 //
 //	POST   …/token          {"email": …, "password": …}    a user and a pair of tokens, or a question for a second factor
@@ -25,9 +25,9 @@
 // # Requests
 //
 // The body is a JSON object of at most 16 KiB with the members above, all of them strings, and no others. There must be
-// one Content-Type header with application/json, which no page of another site can make a browser send unasked. A sign-out
+// one Content-Type header with application/json, which no page of another site can make a browser send unasked. A logout
 // with an expired token, or one of a login that is over, may be answered with success or with invalid_grant: to the client,
-// both mean that it is signed out.
+// both mean that it is logged out.
 //
 // # Answers
 //
@@ -36,10 +36,10 @@
 //
 //	login    {"code":0,"data":{"user":…,"token":{"access_token":…,"refresh_token":…,"access_expires":…,"refresh_expires":…}},"msg":""}
 //	refresh  {"code":0,"data":{"access_token":…,"refresh_token":…,"access_expires":…,"refresh_expires":…},"msg":""}
-//	sign-out {"code":0,"data":"","msg":""}
+//	logout   {"code":0,"data":"","msg":""}
 //	denied   {"code":40020,"msg":"Failed to issue token pair","correlation_id":…}
 //
-// In the plain style, a login and a refresh are answered by what is data there, a sign-out by status 204, and errors by
+// In the plain style, a login and a refresh are answered by what is data there, a logout by status 204, and errors by
 // application/problem+json with a code. Times are RFC 3339, with nanoseconds.
 //
 //	error                        Cloudreve's code          plain
@@ -104,7 +104,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(path, "/token/2fa") && h.secondFactor != nil:
 		h.serve(w, r, methods{http.MethodPost: {ActionSecondFactor, h.serveSecondFactor}})
 	case strings.HasSuffix(path, "/token"):
-		h.serve(w, r, methods{http.MethodPost: {ActionLogin, h.serveLogin}, http.MethodDelete: {ActionSignOut, h.serveSignOut}})
+		h.serve(w, r, methods{http.MethodPost: {ActionLogin, h.serveLogin}, http.MethodDelete: {ActionLogout, h.serveLogout}})
 	default:
 		http.NotFound(w, r)
 	}
@@ -202,7 +202,7 @@ func (h *Handler) serveRefresh(r *http.Request) (result, error) {
 	return result{token: &pair}, nil
 }
 
-func (h *Handler) serveSignOut(r *http.Request) (result, error) {
+func (h *Handler) serveLogout(r *http.Request) (result, error) {
 	token, err := readToken(r)
 	if err != nil {
 		return result{}, err

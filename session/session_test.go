@@ -168,7 +168,7 @@ func TestAnswers(t *testing.T) {
 			403, `{"title":"Forbidden","status":403,"detail":"This account is blocked.","code":"blocked"}`},
 		{"refresh with garbage", "POST", "/token/refresh", `{"refresh_token":"garbage"}`, nil, `{"code":40020,"msg":"Failed to issue token pair","correlation_id":"ID"}`,
 			400, `{"title":"Bad Request","status":400,"detail":"The refresh token is not accepted.","code":"invalid_grant"}`},
-		{"sign-out with garbage", "DELETE", "/token", `{"refresh_token":"garbage"}`, nil, `{"code":40020,"msg":"Failed to parse token","correlation_id":"ID"}`,
+		{"logout with garbage", "DELETE", "/token", `{"refresh_token":"garbage"}`, nil, `{"code":40020,"msg":"Failed to parse token","correlation_id":"ID"}`,
 			400, `{"title":"Bad Request","status":400,"detail":"The refresh token is not accepted.","code":"invalid_grant"}`},
 		{"a correlation ID of the client's", "DELETE", "/token", `{"refresh_token":"garbage"}`, []string{"X-Cr-Correlation-Id", id},
 			`{"code":40020,"msg":"Failed to parse token","correlation_id":"` + id + `"}`, 400, `{"title":"Bad Request","status":400,"detail":"The refresh token is not accepted.","code":"invalid_grant"}`},
@@ -311,7 +311,7 @@ type token struct {
 	Refresh string `json:"refresh_token"`
 }
 
-// TestLife logs in, refreshes and signs out, under each way to mount the handler, in both styles.
+// TestLife logs in, refreshes and logs out, under each way to mount the handler, in both styles.
 func TestLife(t *testing.T) {
 	for name, mount := range map[string]func(http.Handler) http.Handler{
 		"as it is": func(h http.Handler) http.Handler { return h },
@@ -372,7 +372,7 @@ func TestLife(t *testing.T) {
 				for _, event := range s.events {
 					require.NotNil(t, event.Request)
 				}
-				require.Equal(t, []session.Action{session.ActionLogin, session.ActionRefresh, session.ActionSignOut, session.ActionRefresh, session.ActionSecondFactor},
+				require.Equal(t, []session.Action{session.ActionLogin, session.ActionRefresh, session.ActionLogout, session.ActionRefresh, session.ActionSecondFactor},
 					[]session.Action{s.events[0].Action, s.events[1].Action, s.events[2].Action, s.events[3].Action, s.events[4].Action})
 				require.ErrorIs(t, s.events[3].Err, issuer.ErrRevoked)
 			})

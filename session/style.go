@@ -19,7 +19,7 @@ type style interface {
 // result is what is answered to a request that succeeds.
 type result struct {
 	user  json.RawMessage // of a login
-	token *issuer.Pair    // nil for a sign-out
+	token *issuer.Pair    // nil for a logout
 }
 
 func write(w http.ResponseWriter, status int, contentType, cacheControl string, body []byte) {
@@ -54,7 +54,7 @@ func (cloudreveStyle) write(w http.ResponseWriter, status int, cacheControl stri
 
 func (c cloudreveStyle) answer(w http.ResponseWriter, action Action, r result) {
 	switch action {
-	case ActionSignOut:
+	case ActionLogout:
 		c.write(w, http.StatusOK, noCache, cloudreve.Data{Data: ""})
 	case ActionRefresh:
 		c.write(w, http.StatusOK, noCacheOrStore, cloudreve.Data{Data: r.token})
@@ -73,7 +73,7 @@ func (c cloudreveStyle) deny(w http.ResponseWriter, r *http.Request, action Acti
 	case errors.As(err, new(*requestError)):
 		// Cloudreve gives no correlation ID to what it could not read.
 	default:
-		if action == ActionSignOut && errors.Is(err, issuer.ErrInvalidGrant) {
+		if action == ActionLogout && errors.Is(err, issuer.ErrInvalidGrant) {
 			envelope.Msg = "Failed to parse token"
 		}
 		if f.Status >= http.StatusInternalServerError {
@@ -96,7 +96,7 @@ const noStore = "no-store"
 
 func (plainStyle) answer(w http.ResponseWriter, action Action, r result) {
 	switch action {
-	case ActionSignOut:
+	case ActionLogout:
 		w.Header().Set("Cache-Control", noStore)
 		w.WriteHeader(http.StatusNoContent)
 	case ActionRefresh:

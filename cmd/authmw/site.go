@@ -21,8 +21,8 @@ import (
 type site struct {
 	cli        *cli
 	read       masterkey.ReadFunc // nil if nothing names a key
-	db         *database        // nil if there is only a key
-	overridden bool             // the environment goes before the settings in db, as in Cloudreve
+	db         *database          // nil if there is only a key
+	overridden bool               // the environment goes before the settings in db, as in Cloudreve
 }
 
 // dsnVariable has the URL of the database, which an argument must not have if there is a password in it.

@@ -1,4 +1,4 @@
-// Server is a complete service: login, refresh, sign-out, and a route for each mode. It keeps its logins in memory or,
+// Server is a complete service: login, refresh, logout, and a route for each mode. It keeps its logins in memory or,
 // with -redis, in a Redis that several of it share.
 //
 //	go run ./examples/server                                    # prints requests to paste
@@ -96,7 +96,7 @@ curl -H "Authorization: Bearer $ACCESS" $BASE/files
 # when the access token has expired, and again whenever it has
 eval "$(curl -s -H "$json" -d "{\"refresh_token\":\"$REFRESH\"}" $BASE/session/token/refresh | tokens)"
 
-# sign out
+# log out
 curl -w '\n' -X DELETE -H "$json" -d "{\"refresh_token\":\"$REFRESH\"}" $BASE/session/token
 
 Ctrl-C ends the server.

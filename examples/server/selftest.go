@@ -53,7 +53,7 @@ func checkAll(w io.Writer, base string) (wrong int) {
 	check("the login is over", "200 code 40020", "POST", "/session/token/refresh", refresh(third.Refresh), "")
 	check("log in again", "200 a user and a pair", "POST", "/session/token", login(demoPassword), "")
 	again := last.Data.Token
-	check("sign out", "200 done", "DELETE", "/session/token", refresh(again.Refresh), "")
+	check("log out", "200 done", "DELETE", "/session/token", refresh(again.Refresh), "")
 	check("refresh after that", "200 code 40020", "POST", "/session/token/refresh", refresh(again.Refresh), "")
 	check("access tokens work until they expire", "200 the files of wGH0", "GET", "/files", "", again.Access)
 	return wrong
@@ -74,7 +74,7 @@ type answer struct {
 	}
 }
 
-// UnmarshalJSON also takes the data of a sign-out, which is an empty string.
+// UnmarshalJSON also takes the data of a logout, which is an empty string.
 func (a *answer) UnmarshalJSON(text []byte) error {
 	var envelope struct {
 		Code int

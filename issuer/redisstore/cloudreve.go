@@ -14,7 +14,7 @@ import (
 const revokedValue = "\x1b\x7f\x03\x01\x01\x04item\x01\xff\x80\x00\x01\x01\x01\x05Value\x01\x10\x00\x00\x00" +
 	"\r\xff\x80\x01\x04bool\x02\x02\x00\x01\x00"
 
-// Cloudreve is the issuer.Revocations of a Cloudreve that uses Redis: who signs out of either is signed out of both. It
+// Cloudreve is the issuer.Revocations of a Cloudreve that uses Redis: who logs out of either is logged out of both. It
 // is for NewCloudreveCompatible, with Cloudreve's own secret and its database of Redis.
 type Cloudreve struct{ client redis.UniversalClient }
 

@@ -31,7 +31,7 @@
 //   - Logins that were refreshed meanwhile go on, unless they expire by what the replica knows. A refresh token carries its
 //     generation, and the replica catches up with the first use of a newer one. An older token still ends the family.
 //   - Logins that began meanwhile are over, and their users log in again.
-//   - Logins that ended meanwhile, by a sign-out or by a second use of a token, are live again. So are, with
+//   - Logins that ended meanwhile, by a logout or by a second use of a token, are live again. So are, with
 //     NewCloudreveCompatible, tokens that were revoked meanwhile. Access tokens are not affected: they work until they
 //     expire.
 //

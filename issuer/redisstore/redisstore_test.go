@@ -105,7 +105,7 @@ func TestCloudreve(t *testing.T) {
 	authmwtest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.NewCloudreve(client) })
 }
 
-// cloudreveValue is what a real Cloudreve 4.14 wrote for a family that was signed out.
+// cloudreveValue is what a real Cloudreve 4.14 wrote for a family that was logged out.
 const cloudreveValue = "1b7f030101046974656d01ff80000101010556616c756501100000000dff800104626f6f6c0202000100"
 
 // TestCloudreveValue holds what is written against what a real Cloudreve wrote, and against how it reads.
@@ -132,8 +132,8 @@ func TestCloudreveValue(t *testing.T) {
 	require.True(t, revoked, "what Cloudreve would take for no revocation")
 }
 
-// TestSignOutOfCloudreve shares a Redis with a Cloudreve: what it wrote ends our refreshing, as what we wrote does.
-func TestSignOutOfCloudreve(t *testing.T) {
+// TestLogoutOfCloudreve shares a Redis with a Cloudreve: what it wrote ends our refreshing, as what we wrote does.
+func TestLogoutOfCloudreve(t *testing.T) {
 	client := startRedis(t).client(t, nil)
 	i, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), redisstore.NewCloudreve(client))
 	require.NoError(t, err)
