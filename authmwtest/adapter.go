@@ -215,7 +215,7 @@ func newValidator(t *testing.T, options ...authmw.Option) *authmw.Validator {
 
 func accessToken(t *testing.T, change func(*authmw.Claims)) string {
 	t.Helper()
-	claims := authmw.Claims{Subject: subject, NotBefore: now, ExpiresAt: now.Add(Lifetime)}
+	claims := authmw.Claims{Subject: subject, NotBefore: now, ExpiresAt: now.Add(TTL)}
 	if change != nil {
 		change(&claims)
 	}
@@ -413,7 +413,7 @@ func testTime(t *testing.T, build func(Server) http.Handler) {
 	s.start(t, build(Server{Routes: s.modes(t)}))
 	header := http.Header{"Authorization": {"Bearer " + accessToken(t, nil)}}
 	s.send(t, http.MethodGet, "/required", header).requireServed(t, subject)
-	clock.Advance(Lifetime)
+	clock.Advance(TTL)
 	s.send(t, http.MethodGet, "/required", header).requireDenied(t, "token_expired")
 }
 

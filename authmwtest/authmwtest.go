@@ -19,12 +19,12 @@ import (
 // Secret is a secret for tests. Everybody knows it: it protects nothing.
 const Secret = "authmwtest: a secret that everybody knows"
 
-// Lifetime is how long a token is valid whose claims do not say so: an hour, as in Cloudreve.
-const Lifetime = time.Hour
+// TTL is how long a token is valid whose claims do not say so: an hour, as in Cloudreve.
+const TTL = time.Hour
 
 // Mint returns a token with the given claims, signed with secret as Cloudreve does. What is left out of the claims
 // becomes what an access token has that is issued now: an empty TokenType "access", a zero NotBefore the real current
-// time unless ExpiresAt is set, and a zero ExpiresAt a Lifetime after NotBefore. With a Clock, set NotBefore to its Now.
+// time unless ExpiresAt is set, and a zero ExpiresAt a TTL after NotBefore. With a Clock, set NotBefore to its Now.
 // Scopes bind a token with or without a ClientID. Neither claims nor secret need be good: bad tokens are for tests too.
 func Mint(tb testing.TB, secret []byte, claims authmw.Claims) string {
 	tb.Helper()
@@ -35,7 +35,7 @@ func Mint(tb testing.TB, secret []byte, claims authmw.Claims) string {
 		claims.NotBefore = time.Now()
 	}
 	if claims.ExpiresAt.IsZero() {
-		claims.ExpiresAt = claims.NotBefore.Add(Lifetime)
+		claims.ExpiresAt = claims.NotBefore.Add(TTL)
 	}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &claims).SignedString(secret)
 	if err != nil {

@@ -41,7 +41,7 @@ func TestMint(t *testing.T) {
 	require.NoError(t, err, "without times it is issued now")
 
 	token := authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0", NotBefore: start})
-	clock.Advance(authmwtest.Lifetime - 1)
+	clock.Advance(authmwtest.TTL - 1)
 	_, err = fixed.Verify(t.Context(), token)
 	require.NoError(t, err)
 	clock.Advance(1)

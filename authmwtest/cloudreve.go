@@ -302,7 +302,7 @@ func (c *Cloudreve) login(_ context.Context, email, password string) (session.Us
 			c.logins[id] = user.ID
 			return session.User{}, &session.SecondFactorRequiredError{SessionID: id}
 		}
-		return session.User{Grant: issuer.Grant{Subject: user.ID}, Profile: user.profile()}, nil
+		return session.User{Identity: issuer.Identity{Subject: user.ID}, Profile: user.profile()}, nil
 	}
 	return session.User{}, session.ErrInvalidCredentials
 }
@@ -319,12 +319,12 @@ func (c *Cloudreve) secondFactor(_ context.Context, sessionID, otp string) (sess
 		return session.User{}, session.ErrInvalidOTP
 	}
 	delete(c.logins, sessionID)
-	return session.User{Grant: issuer.Grant{Subject: user.ID}, Profile: user.profile()}, nil
+	return session.User{Identity: issuer.Identity{Subject: user.ID}, Profile: user.profile()}, nil
 }
 
 // state is the state_hash of a user's refresh tokens.
-func (c *Cloudreve) state(_ context.Context, grant issuer.Grant) ([]byte, error) {
-	user := c.user(grant.Subject)
+func (c *Cloudreve) state(_ context.Context, identity issuer.Identity) ([]byte, error) {
+	user := c.user(identity.Subject)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if user == nil || c.banned[user.ID] {
@@ -340,13 +340,13 @@ func (c *Cloudreve) state(_ context.Context, grant issuer.Grant) ([]byte, error)
 	return issuer.CloudreveStateHash(user.Email, stored, c.config.SiteID), nil
 }
 
-// Issue returns tokens as a login does or, if the grant has a ClientID, as the grant of an OAuth client does.
-func (c *Cloudreve) Issue(grant issuer.Grant) issuer.Pair {
+// Issue returns tokens as a login does or, if the identity has a ClientID, as the identity of an OAuth client does.
+func (c *Cloudreve) Issue(identity issuer.Identity) issuer.Pair {
 	c.tb.Helper()
 	c.mu.Lock()
 	i := c.issuer
 	c.mu.Unlock()
-	pair, err := i.Issue(context.Background(), grant)
+	pair, err := i.Issue(context.Background(), identity)
 	if err != nil {
 		c.tb.Fatalf("authmwtest: cannot issue: %v", err)
 	}
@@ -356,9 +356,9 @@ func (c *Cloudreve) Issue(grant issuer.Grant) issuer.Pair {
 // IssueWithoutClientID returns tokens as Cloudreve 4.12.0 to 4.16.0 issued them to OAuth clients (CVE-2026-54560): the
 // access token has scopes and no client_id. The site takes it for a user's own login; a server with package authmw must
 // not. The refresh token is as from Issue.
-func (c *Cloudreve) IssueWithoutClientID(grant issuer.Grant) issuer.Pair {
+func (c *Cloudreve) IssueWithoutClientID(identity issuer.Identity) issuer.Pair {
 	c.tb.Helper()
-	pair := c.Issue(grant)
+	pair := c.Issue(identity)
 	c.mu.Lock()
 	secret := []byte(c.secret)
 	c.mu.Unlock()

@@ -167,7 +167,7 @@ func TestCloudreve(t *testing.T) {
 		}
 		me := func(pair issuer.Pair) int { return code("GET", "/user/me", pair.AccessToken, "") }
 
-		admin, bob := site.Issue(issuer.Grant{Subject: "wGH0"}), site.Issue(issuer.Grant{Subject: "ogUy"})
+		admin, bob := site.Issue(issuer.Identity{Subject: "wGH0"}), site.Issue(issuer.Identity{Subject: "ogUy"})
 		require.Equal(t, []int{0, 0, 0, 0}, []int{me(admin), me(bob), refresh(admin), refresh(bob)})
 		for subject, want := range map[string]int{"not an ID": 404, "nobody": 50001} {
 			token := authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: subject})
@@ -217,7 +217,7 @@ func TestCloudreve(t *testing.T) {
 		site.SetLatency(0)
 
 		site.SetTTL(time.Second, time.Minute)
-		short := site.Issue(issuer.Grant{Subject: "wGH0"})
+		short := site.Issue(issuer.Identity{Subject: "wGH0"})
 		time.Sleep(time.Second)
 		require.Equal(t, []int{401, 0}, []int{me(short), refresh(short)})
 		time.Sleep(time.Minute)
@@ -226,12 +226,12 @@ func TestCloudreve(t *testing.T) {
 		site.SetSecret(strings.Repeat("another", 5))
 		require.Equal(t, []int{401, 40020}, []int{me(admin), refresh(admin)})
 
-		client := site.Issue(issuer.Grant{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "email"}})
+		client := site.Issue(issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "email"}})
 		require.Equal(t, 40089, me(client))
 		_, answer, err = do("GET", "/session/oauth/userinfo", client.AccessToken, "")
 		require.NoError(t, err)
 		require.JSONEq(t, `{"sub":"wGH0","email":"admin@example.com","email_verified":true}`, answer)
-		client = site.Issue(issuer.Grant{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"profile"}})
+		client = site.Issue(issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"profile"}})
 		require.Equal(t, 403, code("GET", "/session/oauth/userinfo", client.AccessToken, ""))
 
 		for _, request := range []string{"GET /session/token", "HEAD /user/me", "GET /nowhere"} {
@@ -248,7 +248,7 @@ func TestCloudreve(t *testing.T) {
 func TestCloudreveTokensWithoutClientID(t *testing.T) {
 	site := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{})
 	site.Handle("GET /api/v4/share", authmw.Required, http.NotFoundHandler(), "Shares.Read")
-	grant := issuer.Grant{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "offline_access"}}
+	grant := issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "offline_access"}}
 	pair := site.IssueWithoutClientID(grant)
 	v, err := authmw.New([]byte(authmwtest.Secret))
 	require.NoError(t, err)

@@ -400,15 +400,15 @@ func testThief(t *testing.T, shared issuer.Store, advance func(*testing.T, time.
 				}
 			}
 			var reused int
-			grant := issuer.Grant{Subject: id(t, "subject")}
+			identity := issuer.Identity{Subject: id(t, "subject")}
 			i, err := issuer.New([]byte(Secret), store, issuer.WithClock(clock.Now), issuer.WithGrace(40*time.Second),
 				issuer.WithObserver(func(_ context.Context, event issuer.Event) {
-					require.Equal(t, issuer.Event{Grant: grant, Err: issuer.ErrReused, Ended: 1}, event)
+					require.Equal(t, issuer.Event{Identity: identity, Err: issuer.ErrReused, Ended: 1}, event)
 					reused++
 				}))
 			require.NoError(t, err)
 			tokens := map[string][]string{}
-			first, err := i.Issue(t.Context(), grant)
+			first, err := i.Issue(t.Context(), identity)
 			require.NoError(t, err)
 			tokens["user"] = []string{"", first.RefreshToken}
 			refresh := func(who string, generation int) error {
@@ -454,7 +454,7 @@ func testAtOnce(t *testing.T, store issuer.Store, grace time.Duration) {
 		issuers[n], err = issuer.New([]byte(Secret), store, issuer.WithGrace(grace), issuer.WithTTL(time.Minute, time.Hour))
 		require.NoError(t, err)
 	}
-	first, err := issuers[0].Issue(t.Context(), issuer.Grant{Subject: id(t, "subject")})
+	first, err := issuers[0].Issue(t.Context(), issuer.Identity{Subject: id(t, "subject")})
 	require.NoError(t, err)
 
 	var (
@@ -811,7 +811,7 @@ func (lt lifeTest) run(t *testing.T, build func(...issuer.Option) (*issuer.Issue
 		lt.faults.before, lt.faults.after = random.IntN(12) == 0, random.IntN(12) == 0
 		failing, lost := lt.faults.before || lt.faults.after, !lt.faults.before && lt.faults.after
 		if len(lives) == 0 || random.IntN(12) == 0 {
-			pair, err := i.Issue(t.Context(), issuer.Grant{Subject: subject})
+			pair, err := i.Issue(t.Context(), issuer.Identity{Subject: subject})
 			if lt.rotating && failing {
 				requireFault(err)
 				require.Zero(t, pair)

@@ -125,7 +125,7 @@ func (sc floodScene) run(w io.Writer, duration time.Duration) error {
 
 // flooded is a plugin that is flooded.
 type flooded struct {
-	site *introspect.Site
+	site *introspect.Introspector
 	wait sync.WaitGroup
 }
 

@@ -41,7 +41,7 @@ func measureIssuing(rounds int) []table {
 var state = issuer.CloudreveStateHash("admin@example.com", "password", "site")
 
 func withState() issuer.Option {
-	return issuer.WithStateHash(func(context.Context, issuer.Grant) ([]byte, error) { return state, nil })
+	return issuer.WithStateHash(func(context.Context, issuer.Identity) ([]byte, error) { return state, nil })
 }
 
 func issuing() []benchmark {
@@ -65,7 +65,7 @@ func issuing() []benchmark {
 				if n%len(subjects) == 0 {
 					i = build()
 				}
-				_, err := i.Issue(context.Background(), issuer.Grant{Subject: subjects[n%len(subjects)]})
+				_, err := i.Issue(context.Background(), issuer.Identity{Subject: subjects[n%len(subjects)]})
 				n++
 				return err
 			})(b)
@@ -95,7 +95,7 @@ func issuing() []benchmark {
 		{name: "New, with a user at the limit", run: func(b *testing.B) {
 			i := must(issuer.New(secret, issuer.NewMemoryStore(), withState()))
 			repeat(func() error {
-				_, err := i.Issue(context.Background(), issuer.Grant{Subject: "wGH0"})
+				_, err := i.Issue(context.Background(), issuer.Identity{Subject: "wGH0"})
 				return err
 			})(b)
 		}},
@@ -105,7 +105,7 @@ func issuing() []benchmark {
 func refreshing() []benchmark {
 	gin.SetMode(gin.ReleaseMode)
 	refresh := func(i *issuer.Issuer) func(*testing.B) {
-		pair := must(i.Issue(context.Background(), issuer.Grant{Subject: "wGH0"}))
+		pair := must(i.Issue(context.Background(), issuer.Identity{Subject: "wGH0"}))
 		return repeat(func() (err error) {
 			pair, err = i.Refresh(context.Background(), pair.RefreshToken)
 			return err
@@ -171,7 +171,7 @@ func refreshingThroughRedis(client *redis.Client) []benchmark {
 	run := time.Now().UnixNano()
 	var user atomic.Int64
 	login := func() issuer.Pair {
-		return must(i.Issue(context.Background(), issuer.Grant{Subject: fmt.Sprintf("bench%d-%d", run, user.Add(1))}))
+		return must(i.Issue(context.Background(), issuer.Identity{Subject: fmt.Sprintf("bench%d-%d", run, user.Add(1))}))
 	}
 	return []benchmark{
 		{name: "the client's EVALSHA alone", run: inParallel(func() func() error {

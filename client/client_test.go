@@ -709,7 +709,7 @@ func TestSlowStore(t *testing.T) {
 
 func TestLoginDuringLoad(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
-		pair := w.site.Issue(issuer.Grant{Subject: "ogUy"})
+		pair := w.site.Issue(issuer.Identity{Subject: "ogUy"})
 		put(t, w.store, &client.StoredLogin{Site: siteURL + ":443", AccessToken: pair.AccessToken, RefreshToken: pair.RefreshToken})
 		w.Client = w.another(t, &slow{Store: w.store, takes: time.Second})
 		go func() { _, _ = w.Token(t.Context()) }()
@@ -880,7 +880,7 @@ func TestClocks(t *testing.T) {
 
 func TestOAuthLoginWithoutRefreshToken(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
-		pair := w.site.Issue(issuer.Grant{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid"}})
+		pair := w.site.Issue(issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid"}})
 		put(t, w.store, &client.StoredLogin{Site: siteURL + ":443", AccessToken: pair.AccessToken})
 		time.Sleep(time.Hour - time.Second)
 		w.site.Handle("GET /api/v4/never", authmw.None, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))

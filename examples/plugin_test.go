@@ -35,7 +35,7 @@ func TestPluginGuide(t *testing.T) {
 	t.Cleanup(server.Close)
 	key := filepath.Join(t.TempDir(), "key.txt")
 	require.NoError(t, os.WriteFile(key, []byte(authmwtest.Secret+"\n"), 0o600))
-	token, stranger := site.Issue(issuer.Grant{Subject: "wGH0"}).AccessToken, site.Issue(issuer.Grant{Subject: "wGH0", ClientID: "app", Scopes: []string{"openid"}}).AccessToken
+	token, stranger := site.Issue(issuer.Identity{Subject: "wGH0"}).AccessToken, site.Issue(issuer.Identity{Subject: "wGH0", ClientID: "app", Scopes: []string{"openid"}}).AccessToken
 	for _, row := range []struct {
 		name, validator string
 		flags           []string
@@ -59,7 +59,7 @@ func TestPluginGuide(t *testing.T) {
 				require.Contains(t, ask(t, plugin+request.path, request.token), request.want, request)
 			}
 			site.SetOutage(authmwtest.Unreachable)
-			require.Contains(t, ask(t, plugin+"/welcome", site.Issue(issuer.Grant{Subject: "wGH0", ClientID: "app", Scopes: []string{"openid", "email"}}).AccessToken), row.down)
+			require.Contains(t, ask(t, plugin+"/welcome", site.Issue(issuer.Identity{Subject: "wGH0", ClientID: "app", Scopes: []string{"openid", "email"}}).AccessToken), row.down)
 			require.Contains(t, ask(t, plugin+"/welcome", token), "welcome back, wGH0")
 		})
 	}
@@ -141,7 +141,7 @@ func TestTestingIt(t *testing.T) {
 	require.NoError(t, err)
 	v, err := authmw.NewFromIntrospector(asked)
 	require.NoError(t, err)
-	token := site.Issue(issuer.Grant{Subject: "wGH0"}).AccessToken
+	token := site.Issue(issuer.Identity{Subject: "wGH0"}).AccessToken
 	site.SetBanned("wGH0", true)
 	_, err = v.Verify(t.Context(), token)
 	require.True(t, errors.Is(err, authmw.ErrTokenRejected))

@@ -22,7 +22,7 @@ import (
 	authgin "github.com/authmw/authmw/adapters/gin"
 	authhttp "github.com/authmw/authmw/adapters/nethttp"
 	"github.com/authmw/authmw/authmwtest"
-	"github.com/authmw/authmw/uid"
+	"github.com/authmw/authmw/hashid"
 )
 
 // corsServers has the code of docs/security.md, line by line, so that it compiles.
@@ -58,12 +58,12 @@ type userID int64
 
 // checkedSubjects has the code of docs/security.md about subjects.
 func checkedSubjects(secret []byte, salt string) (*authmw.Validator, error) {
-	ids, err := uid.New(salt)
+	ids, err := hashid.New(salt)
 	if err != nil {
 		return nil, err
 	}
 	v, err := authmw.New(secret, authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
-		id, err := ids.Decode(claims.Subject, uid.User)
+		id, err := ids.Decode(claims.Subject, hashid.User)
 		if err != nil {
 			return false, nil
 		}
@@ -82,18 +82,18 @@ func TestCheckedSubjects(t *testing.T) {
 	const salt = "a salt for tests"
 	v, err := checkedSubjects([]byte(authmwtest.Secret), salt)
 	require.NoError(t, err)
-	ids, err := uid.New(salt)
+	ids, err := hashid.New(salt)
 	require.NoError(t, err)
-	encode := func(n int64, kind uid.Type) string {
+	encode := func(n int64, kind hashid.Type) string {
 		id, err := ids.Encode(n, kind)
 		require.NoError(t, err)
 		return id
 	}
 	for subject, want := range map[string]error{
-		encode(7, uid.User):  nil,
-		encode(7, uid.Group): authmw.ErrTokenRejected,
-		"zzzz":               authmw.ErrTokenRejected,
-		"admin@example.com":  authmw.ErrTokenRejected,
+		encode(7, hashid.User):  nil,
+		encode(7, hashid.Group): authmw.ErrTokenRejected,
+		"zzzz":                  authmw.ErrTokenRejected,
+		"admin@example.com":     authmw.ErrTokenRejected,
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("Authorization", "Bearer "+authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: subject}))

@@ -7,7 +7,7 @@ import (
 )
 
 // breaker is a circuit breaker. It opens when most questions of the last seconds failed. After a backoff it lets a few
-// through; the first answer closes it. It is used with the lock of the Site held. The zero breaker is closed.
+// through; the first answer closes it. It is used with the lock of the Introspector held. The zero breaker is closed.
 //
 // There is one for each class. An outcome counts for its own class and those after it. So strangers cannot open the circuit
 // for others, even if the site or a proxy answers their tokens with errors.

@@ -117,7 +117,7 @@ func (tr *traffic) failedRatio() float64 { return float64(tr.failed) / float64(l
 // scene is a plugin with users, new users and a flood.
 type scene struct {
 	t          *testing.T
-	site       *introspect.Site
+	site       *introspect.Introspector
 	model      *model
 	wait       sync.WaitGroup
 	goroutines int

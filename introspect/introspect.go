@@ -78,9 +78,9 @@ var (
 	errNotMade  = errors.New("introspect: the site was not made by New")
 )
 
-// Site is an authmw.Introspector that asks a Cloudreve site. Make one with New. It is safe for concurrent use. What it asks
+// Introspector is an authmw.Introspector that asks a Cloudreve site. Make one with New. It is safe for concurrent use. What it asks
 // is answered within seconds or given up; there is nothing to close.
-type Site struct {
+type Introspector struct {
 	config
 	site *cloudreve.Site
 
@@ -109,9 +109,9 @@ type refusal struct {
 	err   error
 }
 
-// New returns a Site for the one whose first page is at siteURL. It is not asked anything yet. The error reports everything
+// New returns a Introspector for the one whose first page is at siteURL. It is not asked anything yet. The error reports everything
 // that is wrong with the arguments at once.
-func New(siteURL string, options ...Option) (*Site, error) {
+func New(siteURL string, options ...Option) (*Introspector, error) {
 	c := configure(options)
 	site, err := cloudreve.NewSite(siteURL, c.transport)
 	if err != nil {
@@ -120,21 +120,21 @@ func New(siteURL string, options ...Option) (*Site, error) {
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
 	}
-	return &Site{config: c, site: site, flights: map[key]*flight{}}, nil
+	return &Introspector{config: c, site: site, flights: map[key]*flight{}}, nil
 }
 
 // String says nothing of the tokens that are known.
-func (s *Site) String() string { return "introspect.Site" }
+func (i *Introspector) String() string { return "introspect.Introspector" }
 
 // GoString returns what String does.
-func (s *Site) GoString() string { return s.String() }
+func (i *Introspector) GoString() string { return i.String() }
 
 // Introspect is part of authmw.Introspector. It returns nil if the site accepts the token as that of the claims' Subject.
 // The error matches authmw.ErrInvalidSignature if it takes its sender for anonymous; authmw.ErrTokenRejected if it knows
 // no such user, or a banned one, or if the token has no scope for which the site would tell; and none of those if the site
 // cannot be asked.
-func (s *Site) Introspect(ctx context.Context, token string, claims *authmw.Claims) error {
-	if s == nil || s.site == nil {
+func (i *Introspector) Introspect(ctx context.Context, token string, claims *authmw.Claims) error {
+	if i == nil || i.site == nil {
 		return errNotMade
 	}
 	question, err := questionFor(claims)
@@ -142,7 +142,7 @@ func (s *Site) Introspect(ctx context.Context, token string, claims *authmw.Clai
 		return err
 	}
 	address, _ := authmw.ClientAddress(ctx)
-	f, err := s.join(flight{
+	f, err := i.join(flight{
 		key: sha256.Sum256([]byte(token)), token: token, subject: claims.Subject, expires: claims.ExpiresAt, question: question,
 	}, address, time.Now())
 	if f == nil {
@@ -158,177 +158,177 @@ func (s *Site) Introspect(ctx context.Context, token string, claims *authmw.Clai
 
 // join returns the flight to wait for: f or another one about the same token. It returns none, and what is known, if there
 // is nothing to wait for.
-func (s *Site) join(f flight, address netip.Addr, now time.Time) (*flight, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	accepted, found := s.accepted.get(f.key)
+func (i *Introspector) join(f flight, address netip.Addr, now time.Time) (*flight, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	accepted, found := i.accepted.get(f.key)
 	f.known = found && now.Before(accepted.expires)
 	if found && now.Before(accepted.until) {
-		if !now.Before(accepted.refreshAt) && s.flights[f.key] == nil {
+		if !now.Before(accepted.refreshAt) && i.flights[f.key] == nil {
 			accepted.refreshAt = now.Add(retryRefresh) // unless the site accepts it before
-			s.accepted.put(f.key, accepted)
-			_, _ = s.begin(f, address, now)
+			i.accepted.put(f.key, accepted)
+			_, _ = i.begin(f, address, now)
 		}
 		return nil, nil
 	}
-	if refused, found := s.refused.get(f.key); found && now.Before(refused.until) {
+	if refused, found := i.refused.get(f.key); found && now.Before(refused.until) {
 		return nil, refused.err
 	}
-	if other := s.flights[f.key]; other != nil {
+	if other := i.flights[f.key]; other != nil {
 		return other, nil
 	}
-	return s.begin(f, address, now)
+	return i.begin(f, address, now)
 }
 
 // begin has f wait for its turn, unless that would take too long or the circuit is open. It is called with the lock held.
-func (s *Site) begin(f flight, address netip.Addr, now time.Time) (waiting *flight, err error) {
-	f.bucket = s.queue.bucket(address)
+func (i *Introspector) begin(f flight, address netip.Addr, now time.Time) (waiting *flight, err error) {
+	f.bucket = i.queue.bucket(address)
 	f.class = known
 	if !f.known {
 		f.class = f.bucket.class(now)
 	}
-	if s.queue.full(f.class) || s.queue.wait(f.class, f.bucket, now) > maxWait {
+	if i.queue.full(f.class) || i.queue.wait(f.class, f.bucket, now) > maxWait {
 		return nil, errBusy
 	}
-	if f.trial, err = s.allow(f.class, now); err != nil {
+	if f.trial, err = i.allow(f.class, now); err != nil {
 		return nil, err
 	}
 	waiting = &f
 	waiting.done = make(chan struct{})
-	s.flights[waiting.key] = waiting
+	i.flights[waiting.key] = waiting
 	// A little later than expected is still in time.
-	waiting.timer = time.AfterFunc(maxWait+maxWait/10, func() { s.expire(waiting) })
-	s.queue.push(waiting, now)
-	s.dispatch(now)
+	waiting.timer = time.AfterFunc(maxWait+maxWait/10, func() { i.expire(waiting) })
+	i.queue.push(waiting, now)
+	i.dispatch(now)
 	return waiting, nil
 }
 
 // allow asks the breaker of a class. A site that accepts tokens is up: if it answers strangers with errors, the turns are
 // enough to protect it from those of them who are not suspect.
-func (s *Site) allow(c class, now time.Time) (trial bool, err error) {
-	if c == fresh && s.breakers[known].healthy(now) {
+func (i *Introspector) allow(c class, now time.Time) (trial bool, err error) {
+	if c == fresh && i.breakers[known].healthy(now) {
 		return false, nil
 	}
-	return s.breakers[c].allow(now)
+	return i.breakers[c].allow(now)
 }
 
 // dispatch asks those whose turn it is. It is called with the lock held.
-func (s *Site) dispatch(now time.Time) {
+func (i *Introspector) dispatch(now time.Time) {
 	for {
-		f, pause := s.queue.next(now)
+		f, pause := i.queue.next(now)
 		if f == nil {
-			s.wakeIn(pause, now)
+			i.wakeIn(pause, now)
 			return
 		}
 		f.timer.Stop()
 		if f.class == fresh && f.bucket.class(now) == suspect {
-			s.breakers[fresh].abandoned(f.trial)
+			i.breakers[fresh].abandoned(f.trial)
 			f.class, f.trial = suspect, false
 		}
 		if !f.trial { // the circuit may have opened since it began to wait
 			var err error
-			if f.trial, err = s.allow(f.class, now); err != nil {
-				s.queue.landed(f)
-				s.finish(f, err)
+			if f.trial, err = i.allow(f.class, now); err != nil {
+				i.queue.done(f)
+				i.finish(f, err)
 				continue
 			}
 		}
-		f.reconnect, s.silent = s.silent, false
-		go s.fly(f)
+		f.reconnect, i.silent = i.silent, false
+		go i.run(f)
 	}
 }
 
 // wakeIn has dispatch called after a pause, if that is not zero, or before.
-func (s *Site) wakeIn(pause time.Duration, now time.Time) {
-	if pause == 0 || !s.wakeAt.IsZero() && s.wakeAt.Before(now.Add(pause)) {
+func (i *Introspector) wakeIn(pause time.Duration, now time.Time) {
+	if pause == 0 || !i.wakeAt.IsZero() && i.wakeAt.Before(now.Add(pause)) {
 		return
 	}
-	if s.wake != nil {
-		s.wake.Stop()
+	if i.wake != nil {
+		i.wake.Stop()
 	}
-	s.wakeAt = now.Add(pause)
-	s.wake = time.AfterFunc(pause, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.wakeAt = time.Time{}
-		s.dispatch(time.Now())
+	i.wakeAt = now.Add(pause)
+	i.wake = time.AfterFunc(pause, func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.wakeAt = time.Time{}
+		i.dispatch(time.Now())
 	})
 }
 
 // expire ends a flight whose turn has not come.
-func (s *Site) expire(f *flight) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.queue.remove(f) {
-		s.breakers[f.class].abandoned(f.trial)
-		s.finish(f, errBusy)
+func (i *Introspector) expire(f *flight) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.queue.remove(f) {
+		i.breakers[f.class].abandoned(f.trial)
+		i.finish(f, errBusy)
 	}
 }
 
 // finish tells all who wait for f. It is called with the lock held.
-func (s *Site) finish(f *flight, err error) {
-	delete(s.flights, f.key)
+func (i *Introspector) finish(f *flight, err error) {
+	delete(i.flights, f.key)
 	f.err = err
 	close(f.done)
 }
 
-// fly asks about f.
-func (s *Site) fly(f *flight) {
+// run asks about f.
+func (i *Introspector) run(f *flight) {
 	o := outcome{err: errPanicked, down: true} // unless ask returns: a transport may call runtime.Goexit
-	defer func() { s.land(f, o) }()
+	defer func() { i.settle(f, o) }()
 	asked := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	o = s.ask(ctx, f)
+	o = i.ask(ctx, f)
 	o.asked = asked
 }
 
 // ask shows the site the token of f.
-func (s *Site) ask(ctx context.Context, f *flight) (o outcome) {
+func (i *Introspector) ask(ctx context.Context, f *flight) (o outcome) {
 	defer func() {
 		if r := recover(); r != nil { // in a goroutine of ours, it would end the server
 			o = outcome{err: errPanicked, down: true}
 		}
 	}()
 	if f.reconnect {
-		s.site.CloseIdleConnections()
+		i.site.CloseIdleConnections()
 	}
-	return f.question.ask(ctx, s.site, f.token, f.subject)
+	return f.question.ask(ctx, i.site, f.token, f.subject)
 }
 
-// land remembers what can be remembered of an outcome, and gives the turn to the next one.
-func (s *Site) land(f *flight, o outcome) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// settle remembers what can be remembered of an outcome, and gives the turn to the next one.
+func (i *Introspector) settle(f *flight, o outcome) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	now := time.Now()
-	s.queue.landed(f)
+	i.queue.done(f)
 	if o.down {
 		// One token counts once in the breaker's window: it may be that the site fails for this one alone.
-		last, _ := s.failed.get(f.key)
+		last, _ := i.failed.get(f.key)
 		if o.down = f.trial || now.Sub(last) >= breakerWindow; o.down {
-			s.failed.put(f.key, now)
+			i.failed.put(f.key, now)
 		}
-		s.silent = s.silent || errors.Is(o.err, context.DeadlineExceeded)
+		i.silent = i.silent || errors.Is(o.err, context.DeadlineExceeded)
 	}
-	s.report(f, o, now)
+	i.report(f, o, now)
 	switch {
 	case o.answered:
-		s.queue.answered(now.Sub(o.asked))
-		s.remember(f, o)
+		i.queue.answered(now.Sub(o.asked))
+		i.remember(f, o)
 	case o.limited:
-		s.queue.limited(f, now, o.retryAfter)
+		i.queue.limited(f, now, o.retryAfter)
 	}
 	if o.answered || !f.known { // of a known token, a failure is not its sender's
 		f.bucket.judge(o.err == nil, now)
 	}
-	s.finish(f, o.err)
-	s.dispatch(now)
+	i.finish(f, o.err)
+	i.dispatch(now)
 }
 
 // report tells the breakers of an outcome.
-func (s *Site) report(f *flight, o outcome, now time.Time) {
+func (i *Introspector) report(f *flight, o outcome, now time.Time) {
 	for c := f.class; c <= suspect; c++ {
-		b, trial := &s.breakers[c], f.trial && c == f.class
+		b, trial := &i.breakers[c], f.trial && c == f.class
 		switch {
 		case o.answered || o.limited:
 			b.answered(now, trial)
@@ -339,22 +339,22 @@ func (s *Site) report(f *flight, o outcome, now time.Time) {
 		}
 	}
 	if o.answered && o.err == nil && f.class != known {
-		s.breakers[known].answered(now, false) // the site is up for users
+		i.breakers[known].answered(now, false) // the site is up for users
 	}
 }
 
 // remember keeps the site's answer about a token.
-func (s *Site) remember(f *flight, o outcome) {
+func (i *Introspector) remember(f *flight, o outcome) {
 	if o.err != nil {
-		s.accepted.delete(f.key)
-		s.refused.put(f.key, refusal{o.asked.Add(refusedFor), o.err})
+		i.accepted.delete(f.key)
+		i.refused.put(f.key, refusal{o.asked.Add(refusedFor), o.err})
 		return
 	}
-	a := acceptance{until: o.asked.Add(s.cacheTTL), expires: f.expires}
+	a := acceptance{until: o.asked.Add(i.cacheTTL), expires: f.expires}
 	if a.until.After(f.expires) {
 		a.until = f.expires
 	}
 	// In the third quarter, which leaves time for a request to come that asks again.
-	a.refreshAt = o.asked.Add(s.cacheTTL/2 + rand.N(s.cacheTTL/4+1))
-	s.accepted.put(f.key, a)
+	a.refreshAt = o.asked.Add(i.cacheTTL/2 + rand.N(i.cacheTTL/4+1))
+	i.accepted.put(f.key, a)
 }

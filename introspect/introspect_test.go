@@ -87,7 +87,7 @@ func (w *world) status(path, token string) int {
 }
 
 func (w *world) token(i int) string {
-	return w.site.Issue(issuer.Grant{Subject: fmt.Sprint("user", i)}).AccessToken
+	return w.site.Issue(issuer.Identity{Subject: fmt.Sprint("user", i)}).AccessToken
 }
 
 func TestModes(t *testing.T) {
@@ -123,7 +123,7 @@ func TestModes(t *testing.T) {
 func TestNotAsked(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		secret := []byte(authmwtest.Secret)
-		pair := w.site.Issue(issuer.Grant{Subject: "user1"})
+		pair := w.site.Issue(issuer.Identity{Subject: "user1"})
 		for name, row := range map[string]struct {
 			token string
 			want  error
@@ -148,7 +148,7 @@ func TestNotAsked(t *testing.T) {
 func TestOAuthClients(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		issue := func(scopes ...string) string {
-			return w.site.Issue(issuer.Grant{Subject: "user1", ClientID: "desktop", Scopes: scopes}).AccessToken
+			return w.site.Issue(issuer.Identity{Subject: "user1", ClientID: "desktop", Scopes: scopes}).AccessToken
 		}
 		require.Equal(t, 200, w.status("/scoped", issue("openid", "Files.Write")))
 		require.Equal(t, 1, w.site.Count(userinfo))
@@ -308,7 +308,7 @@ func TestExpiry(t *testing.T) {
 		require.NoError(t, err)
 		v, err := authmw.NewFromIntrospector(asked, authmw.WithLeeway(time.Minute))
 		require.NoError(t, err)
-		token := site.Issue(issuer.Grant{Subject: "wGH0"}).AccessToken
+		token := site.Issue(issuer.Identity{Subject: "wGH0"}).AccessToken
 		_, err = v.Verify(t.Context(), token)
 		require.NoError(t, err)
 		time.Sleep(10 * time.Second)
@@ -732,7 +732,7 @@ func TestScopesWithoutAClient(t *testing.T) {
 		_, err := v.Check(r, authmw.Required, scopes...)
 		return err
 	}
-	grant := issuer.Grant{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "Files.Write"}}
+	grant := issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "Files.Write"}}
 	token := cloudreve.IssueWithoutClientID(grant).AccessToken
 	require.NoError(t, check(token, "Files.Read"))
 	require.ErrorIs(t, check(token, "Admin.Write"), authmw.ErrInsufficientScope)
@@ -740,7 +740,7 @@ func TestScopesWithoutAClient(t *testing.T) {
 	require.NoError(t, check(token))
 	require.ErrorIs(t, check(token, "Files.Read"), authmw.ErrInsufficientScope)
 	require.Equal(t, 2, cloudreve.Count("GET /api/v4/user/me"))
-	require.NoError(t, check(cloudreve.Issue(issuer.Grant{Subject: "wGH0"}).AccessToken, "Admin.Write"))
+	require.NoError(t, check(cloudreve.Issue(issuer.Identity{Subject: "wGH0"}).AccessToken, "Admin.Write"))
 }
 
 // TestBounded shows that made-up tokens do not push out what is known of good ones.

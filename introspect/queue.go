@@ -62,14 +62,14 @@ type flight struct {
 	known          bool
 	class          class // known, or that of its address when it began to wait
 	trial          bool  // of a half-open circuit
-	reconnect      bool  // see Site.silent
+	reconnect      bool  // see Introspector.silent
 	bucket         *bucket
 	timer          *time.Timer // while it waits
 	done           chan struct{}
 	err            error // to be read when done
 }
 
-// queue decides whose question is next. It is used with the lock of the Site held. The zero queue is empty.
+// queue decides whose question is next. It is used with the lock of the Introspector held. The zero queue is empty.
 type queue struct {
 	inFlight int
 	waiting  int // in all of the following
@@ -357,8 +357,8 @@ func (q *queue) take(f *flight) {
 	}
 }
 
-// landed is called for each flight that next returned.
-func (q *queue) landed(f *flight) {
+// done is called for each flight that next returned.
+func (q *queue) done(f *flight) {
 	q.inFlight--
 	if !f.known {
 		f.bucket.inFlight--

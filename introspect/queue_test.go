@@ -219,11 +219,11 @@ func TestOrder(t *testing.T) {
 	require.Equal(t, "modest", f.subject)
 	f, _ = q.next(now)
 	require.Nil(t, f)
-	q.landed(&flight{bucket: greedy, known: true})
+	q.done(&flight{bucket: greedy, known: true})
 	q.inFlight++
 	f, _ = q.next(now)
 	require.Nil(t, f, "a question about a known token does not count")
-	q.landed(&flight{bucket: greedy})
+	q.done(&flight{bucket: greedy})
 	f, _ = q.next(now)
 	require.Same(t, held, f)
 

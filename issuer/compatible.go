@@ -25,9 +25,9 @@ func (c *compatible) kind(t refreshToken) error {
 	return nil
 }
 
-// check refuses a grant whose tokens would be bound here and permit everything at a Cloudreve with the same secret.
-func (c *compatible) check(g Grant) error {
-	if g.Scopes != nil && g.ClientID == "" {
+// check refuses an identity whose tokens would be bound here and permit everything at a Cloudreve with the same secret.
+func (c *compatible) check(identity Identity) error {
+	if identity.Scopes != nil && identity.ClientID == "" {
 		return errScopes
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrInvalidGrant is matched by every error about a refresh token that does not work (RFC 6749 section 5.2: invalid_grant,
-// for a token that "is invalid, expired, revoked …"). Its sender has to log in again. It is not about a Grant. The text of
+// for a token that "is invalid, expired, revoked …"). Its sender has to log in again. The text of
 // the errors is for the server's own eyes; it never holds a part of the token.
 var ErrInvalidGrant = errors.New("issuer: the refresh token is not accepted")
 

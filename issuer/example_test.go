@@ -21,7 +21,7 @@ func Example() {
 	ctx := context.Background()
 
 	// At login, once the password was found right.
-	first, err := i.Issue(ctx, issuer.Grant{Subject: "wGH0"})
+	first, err := i.Issue(ctx, issuer.Identity{Subject: "wGH0"})
 	fmt.Println(err)
 
 	// When the access token has expired.
@@ -51,14 +51,14 @@ func ExampleNew_reuse() {
 		issuer.WithClock(func() time.Time { return now }),
 		issuer.WithObserver(func(_ context.Context, event issuer.Event) {
 			if errors.Is(event.Err, issuer.ErrReused) {
-				fmt.Println("stolen, perhaps from", event.Grant.Subject)
+				fmt.Println("stolen, perhaps from", event.Identity.Subject)
 			}
 		}))
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx := context.Background()
-	stolen, _ := i.Issue(ctx, issuer.Grant{Subject: "wGH0"})
+	stolen, _ := i.Issue(ctx, issuer.Identity{Subject: "wGH0"})
 	second, _ := i.Refresh(ctx, stolen.RefreshToken)
 
 	again, err := i.Refresh(ctx, stolen.RefreshToken)
@@ -80,14 +80,14 @@ func ExampleNew_reuse() {
 func ExampleWithStateHash() {
 	password := "the column password of the table users"
 	i, err := issuer.NewCloudreveCompatible(secret, issuer.NewMemoryStore(),
-		issuer.WithStateHash(func(_ context.Context, grant issuer.Grant) ([]byte, error) {
+		issuer.WithStateHash(func(_ context.Context, grant issuer.Identity) ([]byte, error) {
 			return issuer.CloudreveStateHash("admin@example.com", password, "the setting siteID"), nil
 		}))
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx := context.Background()
-	pair, err := i.Issue(ctx, issuer.Grant{Subject: "wGH0"})
+	pair, err := i.Issue(ctx, issuer.Identity{Subject: "wGH0"})
 	fmt.Println(err)
 
 	password = "another"

@@ -12,7 +12,7 @@ type families interface {
 	// kind returns an error if t is a refresh token of the other way.
 	kind(t refreshToken) error
 	// check returns an error if no tokens may be issued for g.
-	check(g Grant) error
+	check(identity Identity) error
 	// begin begins a family. It returns how many others it ended to stay within the limit.
 	begin(ctx context.Context, t refreshToken, now, expires time.Time) (ended int, err error)
 	// renew decides on the use of a refresh token. next is the pair that follows it as of now. at is when the token was used

@@ -2,7 +2,7 @@
 // does, renews and revokes them.
 //
 //	i, err := issuer.New(secret, issuer.NewMemoryStore())
-//	pair, err := i.Issue(ctx, issuer.Grant{Subject: "lUpa"})  // at login
+//	pair, err := i.Issue(ctx, issuer.Identity{Subject: "lUpa"})  // at login
 //	pair, err = i.Refresh(ctx, pair.RefreshToken)             // when the access token expires
 //	err = i.Revoke(ctx, pair.RefreshToken)                    // at logout
 //
@@ -104,20 +104,20 @@ func (i *Issuer) GoString() string { return i.String() }
 // client as WithFamilyLimit permits, it ends one of them.
 //
 // An error that matches authmw.ErrUnavailable means that the store or the state function failed, one that matches
-// ErrInvalidGrant that the state function refused, and any other that grant breaks a limit of Grant's or a rule of
+// ErrInvalidGrant that the state function refused, and any other that identity breaks a limit of Identity's or a rule of
 // NewCloudreveCompatible's.
-func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
+func (i *Issuer) Issue(ctx context.Context, identity Identity) (Pair, error) {
 	if i == nil || i.families == nil {
 		return Pair{}, unavailable(errNotBuilt)
 	}
-	if err := grant.validate(); err != nil {
+	if err := identity.validate(); err != nil {
 		return Pair{}, err
 	}
-	t := refreshToken{grant: grant, root: i.newID(), generation: i.families.first()}
-	if err := i.families.check(grant); err != nil {
+	t := refreshToken{identity: identity, root: i.newID(), generation: i.families.first()}
+	if err := i.families.check(identity); err != nil {
 		return Pair{}, fmt.Errorf("issuer: %w", err)
 	}
-	state, err := i.stateOf(ctx, grant)
+	state, err := i.stateOf(ctx, identity)
 	if err != nil {
 		return Pair{}, err
 	}
@@ -125,7 +125,7 @@ func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
 	now := i.time()
 	pair, err := i.pair(t, now)
 	if err == nil && len(pair.RefreshToken) > maxTokenSize-generationRoom {
-		err = errGrantSize
+		err = errIdentitySize
 	}
 	if err != nil {
 		return Pair{}, fmt.Errorf("issuer: %w", err)
@@ -135,7 +135,7 @@ func (i *Issuer) Issue(ctx context.Context, grant Grant) (Pair, error) {
 		return Pair{}, unavailable(err)
 	}
 	if ended > 0 {
-		i.observe(ctx, Event{Grant: grant, Err: ErrFamilyLimit, Ended: ended})
+		i.observe(ctx, Event{Identity: identity, Err: ErrFamilyLimit, Ended: ended})
 	}
 	return pair, nil
 }
@@ -151,10 +151,10 @@ func (i *Issuer) Refresh(ctx context.Context, token string) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
-	if err := i.families.check(t.grant); err != nil {
+	if err := i.families.check(t.identity); err != nil {
 		return Pair{}, refused(err)
 	}
-	state, err := i.stateOf(ctx, t.grant)
+	state, err := i.stateOf(ctx, t.identity)
 	if err != nil {
 		return Pair{}, err
 	}
@@ -181,7 +181,7 @@ func (i *Issuer) Refresh(ctx context.Context, token string) (Pair, error) {
 		}
 		return pair, nil // the first was issued for longer, by an Issuer with other lifetimes
 	case Reused:
-		i.observe(ctx, Event{Grant: t.grant, Err: ErrReused, Ended: 1})
+		i.observe(ctx, Event{Identity: t.identity, Err: ErrReused, Ended: 1})
 		return Pair{}, ErrReused
 	case Unknown:
 		return Pair{}, ErrRevoked
@@ -200,7 +200,7 @@ func (i *Issuer) Revoke(ctx context.Context, token string) error {
 		return err
 	}
 	now := i.time()
-	expires := now.Add(i.lifetimes(t.grant).refresh)
+	expires := now.Add(i.lifetimes(t.identity).refresh)
 	if t.expires.After(expires) { // issued by another who gives more time, or before the lifetime was cut
 		expires = t.expires
 	}
@@ -209,7 +209,7 @@ func (i *Issuer) Revoke(ctx context.Context, token string) error {
 		return unavailable(err)
 	}
 	if limited {
-		i.observe(ctx, Event{Grant: t.grant, Err: ErrFamilyLimit})
+		i.observe(ctx, Event{Identity: t.identity, Err: ErrFamilyLimit})
 	}
 	return nil
 }
@@ -217,20 +217,20 @@ func (i *Issuer) Revoke(ctx context.Context, token string) error {
 // time returns the time by the clock on the wall, as tokens have it: the monotonic clock stands still while a machine sleeps.
 func (i *Issuer) time() time.Time { return i.now().Round(0) }
 
-func (i *Issuer) lifetimes(g Grant) ttl {
-	if t, ok := i.clients[g.ClientID]; ok {
+func (i *Issuer) lifetimes(identity Identity) ttl {
+	if t, ok := i.clients[identity.ClientID]; ok {
 		return t
 	}
 	return i.ttl
 }
 
 // stateOf returns the state_hash for g at the moment, in base64.
-func (i *Issuer) stateOf(ctx context.Context, g Grant) (string, error) {
+func (i *Issuer) stateOf(ctx context.Context, identity Identity) (string, error) {
 	if i.state == nil {
 		return "", nil
 	}
-	g.Scopes = slices.Clone(g.Scopes) // the function may change them, but not the token
-	state, err := i.state(ctx, g)
+	identity.Scopes = slices.Clone(identity.Scopes) // the function may change them, but not the token
+	state, err := i.state(ctx, identity)
 	if errors.Is(err, ErrInvalidGrant) {
 		return "", err
 	} else if err != nil {
@@ -250,24 +250,24 @@ const (
 )
 
 var (
-	errGrantSize = errors.New("the grant, with its state, makes a token of more than 8 KiB")
-	errFamily    = errors.New("root_token_id is not a UUID")
+	errIdentitySize = errors.New("the identity, with its state, makes a token of more than 8 KiB")
+	errFamily       = errors.New("root_token_id is not a UUID")
 )
 
 // pair signs the two tokens that t stands for, as of now.
 func (i *Issuer) pair(t refreshToken, now time.Time) (Pair, error) {
-	lifetime := i.lifetimes(t.grant)
+	lifetime := i.lifetimes(t.identity)
 	p := Pair{AccessExpires: now.Add(lifetime.access).UTC(), RefreshExpires: now.Add(lifetime.refresh).UTC()}
 	claims := compact.Claims{
-		TokenType: authmw.AccessToken, Subject: t.grant.Subject, ExpiresAt: p.AccessExpires, NotBefore: now,
-		Scopes: t.grant.Scopes, ClientID: t.grant.ClientID,
+		TokenType: authmw.AccessToken, Subject: t.identity.Subject, ExpiresAt: p.AccessExpires, NotBefore: now,
+		Scopes: t.identity.Scopes, ClientID: t.identity.ClientID,
 	}
 	p.AccessToken = i.signer.Sign(&claims)
 	claims.TokenType, claims.ExpiresAt = refreshType, p.RefreshExpires
 	claims.Refresh = &compact.Refresh{ID: t.id(), StateHash: t.state, RootTokenID: t.root}
 	p.RefreshToken = i.signer.Sign(&claims)
 	if len(p.RefreshToken) > maxTokenSize { // it has all that the access token has
-		return Pair{}, errGrantSize
+		return Pair{}, errIdentitySize
 	}
 	return p, nil
 }
@@ -293,8 +293,8 @@ func (i *Issuer) parse(token string) (t refreshToken, err error) {
 		return t, refused(err)
 	}
 	t = refreshToken{
-		grant: Grant{Subject: claims.Subject, ClientID: claims.ClientID, Scopes: claims.Scopes},
-		state: claims.Refresh.StateHash, root: root, generation: generation, issued: claims.NotBefore, expires: claims.ExpiresAt,
+		identity: Identity{Subject: claims.Subject, ClientID: claims.ClientID, Scopes: claims.Scopes},
+		state:    claims.Refresh.StateHash, root: root, generation: generation, issued: claims.NotBefore, expires: claims.ExpiresAt,
 	}
 	if err := i.families.kind(t); err != nil {
 		return t, refused(err)

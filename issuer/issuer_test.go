@@ -45,7 +45,7 @@ func readCapture(t *testing.T) (c capture) {
 }
 
 // cloudreveState has the state of the capture's users.
-func (c capture) cloudreveState(_ context.Context, grant issuer.Grant) ([]byte, error) {
+func (c capture) cloudreveState(_ context.Context, grant issuer.Identity) ([]byte, error) {
 	for _, user := range c.Users {
 		if user.Sub == grant.Subject {
 			return issuer.CloudreveStateHash(user.Email, user.Password, c.SiteID), nil
@@ -96,7 +96,7 @@ func TestCloudrevePairs(t *testing.T) {
 				issuer.WithClock(func() time.Time { return now }), issuer.WithNewID(func() string { return refresh.RootTokenID }),
 				issuer.WithClientTTL("393a1839-f52e-498e-9972-e77cc2241eee", time.Hour, 7776000*time.Second))
 			require.NoError(t, err)
-			grant := issuer.Grant{Subject: access.Sub, ClientID: access.ClientID, Scopes: access.Scopes}
+			grant := issuer.Identity{Subject: access.Sub, ClientID: access.ClientID, Scopes: access.Scopes}
 			pair, err := i.Issue(t.Context(), grant)
 			require.NoError(t, err)
 			require.Equal(t, c.Tokens[n].Token, pair.AccessToken)
@@ -135,13 +135,13 @@ func TestAccessTokensAreAccepted(t *testing.T) {
 	i, clock := rotating(t)
 	v, err := authmw.New([]byte(authmwtest.Secret), authmw.WithClock(clock.Now))
 	require.NoError(t, err)
-	grant := issuer.Grant{Subject: "wGH0<&>\u2028é", ClientID: "desktop", Scopes: []string{"Files.Read", "openid"}}
+	grant := issuer.Identity{Subject: "wGH0<&>\u2028é", ClientID: "desktop", Scopes: []string{"Files.Read", "openid"}}
 	pair, err := i.Issue(t.Context(), grant)
 	require.NoError(t, err)
 	for range 3 {
 		claims, err := v.Verify(t.Context(), pair.AccessToken)
 		require.NoError(t, err)
-		require.Equal(t, grant, issuer.Grant{Subject: claims.Subject, ClientID: claims.ClientID, Scopes: claims.Scopes})
+		require.Equal(t, grant, issuer.Identity{Subject: claims.Subject, ClientID: claims.ClientID, Scopes: claims.Scopes})
 		require.Equal(t, claims.ExpiresAt, pair.AccessExpires.Truncate(time.Second))
 		require.Empty(t, payloadOf(t, pair.AccessToken).JTI, "Cloudreve's access tokens have none")
 		_, err = v.Verify(t.Context(), pair.RefreshToken)
@@ -158,7 +158,7 @@ func TestAccessTokensAreAccepted(t *testing.T) {
 // TestPairsOfOneSecond has two refreshes in one second, whose tokens differ all the same.
 func TestPairsOfOneSecond(t *testing.T) {
 	i, _ := rotating(t)
-	first, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	first, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 	require.NoError(t, err)
 	second, err := i.Refresh(t.Context(), first.RefreshToken)
 	require.NoError(t, err)
@@ -170,7 +170,7 @@ func TestPairsOfOneSecond(t *testing.T) {
 	}
 	require.NotEqual(t, first.RefreshToken, second.RefreshToken)
 	require.NotEqual(t, second.RefreshToken, third.RefreshToken)
-	other, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	other, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 	require.NoError(t, err)
 	require.NotEqual(t, payloadOf(t, first.RefreshToken).RootTokenID, payloadOf(t, other.RefreshToken).RootTokenID)
 	require.Equal(t, payloadOf(t, first.RefreshToken).RootTokenID, payloadOf(t, third.RefreshToken).RootTokenID)
@@ -179,7 +179,7 @@ func TestPairsOfOneSecond(t *testing.T) {
 func TestReuseIsReported(t *testing.T) {
 	var reported []issuer.Event
 	i, clock := rotating(t, issuer.WithObserver(func(_ context.Context, e issuer.Event) { reported = append(reported, e) }))
-	grant := issuer.Grant{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"offline_access"}}
+	grant := issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"offline_access"}}
 	first, err := i.Issue(t.Context(), grant)
 	require.NoError(t, err)
 	second, err := i.Refresh(t.Context(), first.RefreshToken)
@@ -188,7 +188,7 @@ func TestReuseIsReported(t *testing.T) {
 	require.Empty(t, reported)
 	_, err = i.Refresh(t.Context(), first.RefreshToken)
 	require.ErrorIs(t, err, issuer.ErrReused)
-	require.Equal(t, []issuer.Event{{Grant: grant, Err: issuer.ErrReused, Ended: 1}}, reported)
+	require.Equal(t, []issuer.Event{{Identity: grant, Err: issuer.ErrReused, Ended: 1}}, reported)
 	_, err = i.Refresh(t.Context(), second.RefreshToken)
 	require.ErrorIs(t, err, issuer.ErrRevoked)
 	require.Len(t, reported, 1)
@@ -284,11 +284,11 @@ func TestStateHash(t *testing.T) {
 	password, failure := "first", error(nil)
 	type contextKey struct{}
 	ctx := context.WithValue(t.Context(), contextKey{}, 1)
-	state := issuer.WithStateHash(func(ctx context.Context, g issuer.Grant) ([]byte, error) {
-		require.Equal(t, "wGH0", g.Subject)
+	state := issuer.WithStateHash(func(ctx context.Context, identity issuer.Identity) ([]byte, error) {
+		require.Equal(t, "wGH0", identity.Subject)
 		require.Equal(t, 1, ctx.Value(contextKey{}))
-		for n := range g.Scopes {
-			g.Scopes[n] = "Admin.Write"
+		for n := range identity.Scopes {
+			identity.Scopes[n] = "Admin.Write"
 		}
 		return issuer.CloudreveStateHash("admin@example.com", password, "site"), failure
 	})
@@ -300,7 +300,7 @@ func TestStateHash(t *testing.T) {
 	for _, i := range []*issuer.Issuer{first, second} {
 		password, failure = "first", nil
 		scopes := []string{"openid"}
-		pair, err := i.Issue(ctx, issuer.Grant{Subject: "wGH0", ClientID: "c", Scopes: scopes})
+		pair, err := i.Issue(ctx, issuer.Identity{Subject: "wGH0", ClientID: "c", Scopes: scopes})
 		require.NoError(t, err)
 		require.Equal(t, []string{"openid"}, scopes)
 		require.Equal(t, scopes, payloadOf(t, pair.AccessToken).Scopes, "what the function does to them is not signed")
@@ -315,7 +315,7 @@ func TestStateHash(t *testing.T) {
 		require.ErrorIs(t, err, authmw.ErrUnavailable)
 		require.ErrorIs(t, err, failure)
 		require.NotErrorIs(t, err, issuer.ErrInvalidGrant)
-		_, err = i.Issue(ctx, issuer.Grant{Subject: "wGH0"})
+		_, err = i.Issue(ctx, issuer.Identity{Subject: "wGH0"})
 		require.ErrorIs(t, err, authmw.ErrUnavailable)
 
 		failure = fmt.Errorf("%w: banned", issuer.ErrInvalidGrant)
@@ -345,7 +345,7 @@ func TestSecretRotation(t *testing.T) {
 	clear(secret) // of which there is a copy
 	after, err := issuer.New([]byte(next), store, clock, issuer.WithPreviousSecrets([]byte(authmwtest.Secret)), issuer.WithTTL(time.Minute, time.Hour))
 	require.NoError(t, err)
-	pair, err := before.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	pair, err := before.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 	require.NoError(t, err)
 	lost, err := before.Refresh(t.Context(), pair.RefreshToken)
 	require.NoError(t, err)
@@ -361,7 +361,7 @@ func TestSecretRotation(t *testing.T) {
 func TestLifetimes(t *testing.T) {
 	i, clock := rotating(t, issuer.WithTTL(time.Minute, time.Hour), issuer.WithClientTTL("desktop", 2*time.Minute, 2*time.Hour))
 	for client, times := range map[string]time.Duration{"": 1, "desktop": 2, "other": 1} {
-		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: client})
+		pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0", ClientID: client})
 		require.NoError(t, err)
 		for range 2 {
 			require.Equal(t, clock.Now().Add(times*time.Minute), pair.AccessExpires)
@@ -398,7 +398,7 @@ func TestStoresAreToldTheClientsLifetime(t *testing.T) {
 	store := &oddStore{Store: issuer.NewMemoryStore(), outcome: issuer.Rotated}
 	i, err := issuer.New([]byte(authmwtest.Secret), store, issuer.WithClientTTL("desktop", time.Minute, 90*time.Minute))
 	require.NoError(t, err)
-	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: "desktop"})
+	pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0", ClientID: "desktop"})
 	require.NoError(t, err)
 	require.True(t, pair.RefreshExpires.Equal(store.expires[0]))
 	pair, err = i.Refresh(t.Context(), pair.RefreshToken)
@@ -411,7 +411,7 @@ func TestStoresAreToldTheClientsLifetime(t *testing.T) {
 		require.ErrorContains(t, err, odd.String())
 	}
 	families := len(store.expires)
-	_, err = i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: "c", Scopes: make([]string, 3000)})
+	_, err = i.Issue(t.Context(), issuer.Identity{Subject: "wGH0", ClientID: "c", Scopes: make([]string, 3000)})
 	require.Error(t, err)
 	require.Len(t, store.expires, families, "no family for a grant that is none")
 }
@@ -436,7 +436,7 @@ func TestGraceEndsWithTheAccessToken(t *testing.T) {
 			i, clock := rotating(t, issuer.WithGrace(time.Minute), issuer.WithTTL(10*time.Second, time.Hour), issuer.WithClientTTL("long", time.Hour, time.Hour))
 			v, err := authmw.New([]byte(authmwtest.Secret), authmw.WithClock(clock.Now))
 			require.NoError(t, err)
-			pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: client})
+			pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0", ClientID: client})
 			require.NoError(t, err)
 			next, err := i.Refresh(t.Context(), pair.RefreshToken)
 			require.NoError(t, err)
@@ -456,7 +456,7 @@ func TestGraceEndsWithTheAccessToken(t *testing.T) {
 func TestTheLimitIsReported(t *testing.T) {
 	var reported []issuer.Event
 	i, clock := rotating(t, issuer.WithFamilyLimit(2), issuer.WithObserver(func(_ context.Context, e issuer.Event) { reported = append(reported, e) }))
-	grants := []issuer.Grant{
+	grants := []issuer.Identity{
 		{Subject: "wGH0"}, {Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid"}}, {Subject: "wGH0", ClientID: "phone"}, {Subject: "lUpa"},
 	}
 	pairs := map[int][]issuer.Pair{}
@@ -471,7 +471,7 @@ func TestTheLimitIsReported(t *testing.T) {
 	require.Empty(t, reported)
 	_, err := i.Issue(t.Context(), grants[1])
 	require.NoError(t, err)
-	require.Equal(t, []issuer.Event{{Grant: grants[1], Err: issuer.ErrFamilyLimit, Ended: 1}}, reported)
+	require.Equal(t, []issuer.Event{{Identity: grants[1], Err: issuer.ErrFamilyLimit, Ended: 1}}, reported)
 	for n := range grants {
 		for m, pair := range pairs[n] {
 			_, err := i.Refresh(t.Context(), pair.RefreshToken)
@@ -491,14 +491,14 @@ func TestTheLimitOfLogoutsIsReported(t *testing.T) {
 	i, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), issuer.NewMemoryStore(), issuer.WithClock(clock.Now), issuer.WithFamilyLimit(2),
 		issuer.WithObserver(func(_ context.Context, e issuer.Event) { reported = append(reported, e) }))
 	require.NoError(t, err)
-	grant := issuer.Grant{Subject: "wGH0"}
+	grant := issuer.Identity{Subject: "wGH0"}
 	login := func() string {
 		pair, err := i.Issue(t.Context(), grant)
 		require.NoError(t, err)
 		return pair.RefreshToken
 	}
 	idle, active := login(), login()
-	other, err := i.Issue(t.Context(), issuer.Grant{Subject: "lUpa"})
+	other, err := i.Issue(t.Context(), issuer.Identity{Subject: "lUpa"})
 	require.NoError(t, err)
 	var signedOut []string
 	for range 3 {
@@ -509,7 +509,7 @@ func TestTheLimitOfLogoutsIsReported(t *testing.T) {
 		signedOut = append(signedOut, login())
 		require.NoError(t, i.Revoke(t.Context(), signedOut[len(signedOut)-1]))
 	}
-	require.Equal(t, []issuer.Event{{Grant: grant, Err: issuer.ErrFamilyLimit}}, reported)
+	require.Equal(t, []issuer.Event{{Identity: grant, Err: issuer.ErrFamilyLimit}}, reported)
 	for _, token := range append(signedOut, idle) {
 		_, err = i.Refresh(t.Context(), token)
 		require.ErrorIs(t, err, issuer.ErrRevoked)
@@ -523,7 +523,7 @@ func TestTheLimitOfLogoutsIsReported(t *testing.T) {
 // TestRefreshThatCannotAnswer has a token whose successor is too long, which is found before the store uses it up.
 func TestRefreshThatCannotAnswer(t *testing.T) {
 	i, clock := rotating(t)
-	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 	require.NoError(t, err)
 	header, rest, _ := strings.Cut(pair.RefreshToken, ".")
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(rest, ".")[0])
@@ -548,7 +548,7 @@ func TestRepeatWithOtherLifetimes(t *testing.T) {
 	require.NoError(t, err)
 	short, err := issuer.New([]byte(authmwtest.Secret), store, issuer.WithClock(clock.Now), issuer.WithTTL(5*time.Second, 10*time.Second))
 	require.NoError(t, err)
-	pair, err := long.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	pair, err := long.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 	require.NoError(t, err)
 	_, err = long.Refresh(t.Context(), pair.RefreshToken)
 	require.NoError(t, err)
@@ -566,7 +566,7 @@ func TestLargestGrant(t *testing.T) {
 	size := 5000
 	var pair issuer.Pair
 	for {
-		next, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: strings.Repeat("x", size)})
+		next, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0", ClientID: strings.Repeat("x", size)})
 		if err != nil {
 			require.ErrorContains(t, err, "8 KiB")
 			require.NotErrorIs(t, err, authmw.ErrUnavailable)
@@ -592,7 +592,7 @@ func TestRevokeOfTheOtherKind(t *testing.T) {
 	compatible, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), issuer.NewMemoryStore())
 	require.NoError(t, err)
 	for _, pair := range [][2]*issuer.Issuer{{rotating, compatible}, {compatible, rotating}} {
-		p, err := pair[0].Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+		p, err := pair[0].Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 		require.NoError(t, err)
 		require.ErrorIs(t, pair[1].Revoke(t.Context(), p.RefreshToken), authmw.ErrInvalidClaims)
 		_, err = pair[0].Refresh(t.Context(), p.RefreshToken)
@@ -615,7 +615,7 @@ func TestErrorsOfStoresAreUnavailable(t *testing.T) {
 		i, err := issuer.New([]byte(authmwtest.Secret), misleadingStore{issuer.NewMemoryStore(), failure},
 			issuer.WithObserver(func(context.Context, issuer.Event) { t.Error("nothing ended") }))
 		require.NoError(t, err)
-		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+		pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 		require.NoError(t, err)
 		_, err = i.Refresh(t.Context(), pair.RefreshToken)
 		require.ErrorIs(t, err, authmw.ErrUnavailable)
@@ -625,7 +625,7 @@ func TestErrorsOfStoresAreUnavailable(t *testing.T) {
 // TestNoGraceAtAll has a second use by a process whose clock is behind the first one's.
 func TestNoGraceAtAll(t *testing.T) {
 	i, clock := rotating(t, issuer.WithGrace(0))
-	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 	require.NoError(t, err)
 	_, err = i.Refresh(t.Context(), pair.RefreshToken)
 	require.NoError(t, err)
@@ -641,11 +641,11 @@ func TestRevocationsOutliveTheirTokens(t *testing.T) {
 	require.NoError(t, err)
 	long, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), new(recorded), issuer.WithTTL(time.Minute, 90*24*time.Hour))
 	require.NoError(t, err)
-	pair, err := long.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	pair, err := long.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 	require.NoError(t, err)
 	require.Regexp(t, " until (2160h1m[89]|2160h1m10)[.0-9]*s after", i.Revoke(t.Context(), pair.RefreshToken), "as long as a token from elsewhere")
 	for client, lifetime := range map[string]string{"": "336h1m10s", "desktop": "1h31m10s"} {
-		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: client})
+		pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0", ClientID: client})
 		require.NoError(t, err)
 		err = i.Revoke(t.Context(), pair.RefreshToken)
 		require.ErrorIs(t, err, authmw.ErrUnavailable)
@@ -660,7 +660,7 @@ func TestScopesWithoutAClient(t *testing.T) {
 	v, err := authmw.New([]byte(authmwtest.Secret), authmw.WithClock(clock.Now))
 	require.NoError(t, err)
 	for _, scopes := range [][]string{nil, {}, {"Files.Read"}} {
-		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", Scopes: scopes})
+		pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0", Scopes: scopes})
 		require.NoError(t, err)
 		for range 2 {
 			claims, err := v.Verify(t.Context(), pair.AccessToken)
@@ -679,7 +679,7 @@ func TestCompatibleScopesWithoutAClient(t *testing.T) {
 	i, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), store)
 	require.NoError(t, err)
 	for _, scopes := range [][]string{{}, {"Files.Read"}} {
-		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", Scopes: scopes})
+		pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0", Scopes: scopes})
 		require.ErrorContains(t, err, "scopes without a client ID")
 		require.NotErrorIs(t, err, authmw.ErrUnavailable)
 		require.Zero(t, pair)
@@ -696,13 +696,13 @@ func TestCompatibleScopesWithoutAClient(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, revoked)
 	}
-	_, err = i.Issue(t.Context(), issuer.Grant{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"Files.Read"}})
+	_, err = i.Issue(t.Context(), issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"Files.Read"}})
 	require.NoError(t, err)
 }
 
 func TestGrantsThatAreNone(t *testing.T) {
 	i, _ := rotating(t)
-	for _, grant := range []issuer.Grant{
+	for _, grant := range []issuer.Identity{
 		{}, {Subject: strings.Repeat("x", 256)}, {Subject: "a\x00"}, {Subject: "a\xff"}, {Subject: "a", ClientID: "\xff"}, {Subject: "a", Scopes: []string{"\xff"}}, {Subject: "a", ClientID: "c", Scopes: []string{strings.Repeat("x", 8<<10)}},
 		{Subject: "a", Scopes: make([]string, 101)},
 	} {
@@ -726,7 +726,7 @@ func TestNewReportsEverythingAtOnce(t *testing.T) {
 
 func TestUnbuiltIssuer(t *testing.T) {
 	for _, i := range []*issuer.Issuer{nil, {}} {
-		_, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+		_, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 		require.ErrorIs(t, err, authmw.ErrUnavailable)
 		_, err = i.Refresh(t.Context(), "token")
 		require.ErrorIs(t, err, authmw.ErrUnavailable)
@@ -737,7 +737,7 @@ func TestUnbuiltIssuer(t *testing.T) {
 // TestNothingPrintsSecretsOrTokens has the ways in which Go prints a value.
 func TestNothingPrintsSecretsOrTokens(t *testing.T) {
 	i, _ := rotating(t)
-	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 	require.NoError(t, err)
 	var logged strings.Builder
 	slog.New(slog.NewJSONHandler(&logged, nil)).Info("issued", "pair", pair, "pointer", &pair, "issuer", i)

@@ -18,12 +18,12 @@ const (
 
 // Event is something that an operator may want to know.
 type Event struct {
-	// Grant is of the refresh token or the login that caused it.
-	Grant Grant
+	// Identity is of the refresh token or the login that caused it.
+	Identity Identity
 	// Err is one of these:
 	//   - ErrReused: a refresh token was used a second time, which ended the family. It is a theft, or a client that keeps
 	//     its tokens badly. It happens once for a family, whose tokens are all refused from then on;
-	//   - ErrFamilyLimit: the grant's subject and client have as many logins, or logouts, as WithFamilyLimit permits.
+	//   - ErrFamilyLimit: the identity's subject and client have as many logins, or logouts, as WithFamilyLimit permits.
 	// An event is missed if the store's answer was lost on the way.
 	Err error
 	// Ended is how many live families ended by it. It is 0 where that is not known, which is the case with
@@ -40,7 +40,7 @@ type config struct {
 	previous [][]byte // secrets
 	ttl      ttl
 	clients  map[string]ttl // by client ID
-	state    func(context.Context, Grant) ([]byte, error)
+	state    func(context.Context, Identity) ([]byte, error)
 	grace    *time.Duration // nil: DefaultGrace
 	limit    int
 	observe  func(context.Context, Event)
@@ -110,7 +110,7 @@ func WithPreviousSecrets(secrets ...[]byte) Option {
 	return func(c *config) { c.previous = append(c.previous, secrets...) }
 }
 
-// WithStateHash sets a function that returns what state_hash is to be for a grant at the moment, such as
+// WithStateHash sets a function that returns what state_hash is to be for an identity at the moment, such as
 // CloudreveStateHash of the user's e-mail address and password. A refresh token only works for as long as the function
 // returns what it did when the token was issued, so that a changed password ends all refreshing. It is asked at every
 // Issue and every Refresh, and so is also the place to find that the user was banned or the client's permission taken
@@ -118,7 +118,7 @@ func WithPreviousSecrets(secrets ...[]byte) Option {
 // authmw.ErrUnavailable.
 //
 // Without one, tokens have no state_hash, and those that have one are refused, since it cannot be checked.
-func WithStateHash(state func(ctx context.Context, grant Grant) ([]byte, error)) Option {
+func WithStateHash(state func(ctx context.Context, identity Identity) ([]byte, error)) Option {
 	return func(c *config) {
 		if state == nil {
 			c.invalid("the state function is nil")

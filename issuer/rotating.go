@@ -23,7 +23,7 @@ func (r *rotating) kind(t refreshToken) error {
 	return nil
 }
 
-func (r *rotating) check(Grant) error { return nil }
+func (r *rotating) check(Identity) error { return nil }
 
 func (r *rotating) first() int64 { return 1 }
 

@@ -11,7 +11,7 @@ import (
 
 // refreshToken is what a refresh token says.
 type refreshToken struct {
-	grant      Grant
+	identity   Identity
 	state      string    // state_hash, in base64
 	root       string    // root_token_id, the name of the family
 	generation int64     // which of the family's tokens it is, from 1 on; 0 if they work more than once
@@ -21,7 +21,7 @@ type refreshToken struct {
 
 // owner returns the hash of the user and the client, as stores know them.
 func (t refreshToken) owner() string {
-	return hashed(t.grant.Subject, "\n", t.grant.ClientID) // a subject has no control characters
+	return hashed(t.identity.Subject, "\n", t.identity.ClientID) // a subject has no control characters
 }
 
 // hashed returns an identifier as stores keep it: nobody who reads a store learns a root_token_id from it.

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ReadSetting returns a setting from the table settings of Cloudreve's database, such as hash_id_salt, which package uid
+// ReadSetting returns a setting from the table settings of Cloudreve's database, such as hash_id_salt, which package hashid
 // takes. The error wraps sql.ErrNoRows if the site has no such setting, or has deleted it. A name has only the characters
 // a-z, A-Z, 0-9 and _, as all of Cloudreve's do.
 func ReadSetting(ctx context.Context, db *sql.DB, name string) (string, error) {

@@ -21,7 +21,7 @@ func Example() {
 		if email != "demo@example.com" || password != "Passw0rd!" { // in a real one, a hash from the database
 			return session.User{}, session.ErrInvalidCredentials
 		}
-		return session.User{Grant: issuer.Grant{Subject: "wGH0"}, Profile: map[string]string{"id": "wGH0"}}, nil
+		return session.User{Identity: issuer.Identity{Subject: "wGH0"}, Profile: map[string]string{"id": "wGH0"}}, nil
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -8,8 +8,8 @@ import (
 
 // User is who logged in.
 type User struct {
-	// Grant is for whom tokens are issued.
-	issuer.Grant
+	// Identity is for whom tokens are issued.
+	issuer.Identity
 	// Profile is the member user of the answer to a login, as encoding/json makes it. It is left out if nil.
 	Profile any
 }

@@ -34,11 +34,11 @@ var errNoObject = &requestError{http.StatusBadRequest, "Parameter error"}
 
 // field is a member of a request's JSON. All are required strings.
 type field struct {
-	name        string
-	label       string // what Cloudreve calls it
-	value       *string
-	least, most int  // characters
-	noControls  bool // see isControl
+	name       string
+	label      string // what Cloudreve calls it
+	value      *string
+	min, max   int  // characters
+	noControls bool // see isControl
 }
 
 // readBody reads fields from the JSON object that is r's body, whose size is limited already. It is stricter than
@@ -70,9 +70,9 @@ func readBody(r *http.Request, fields ...field) error {
 		switch length := utf8.RuneCountInString(*f.value); {
 		case length == 0:
 			return badRequest("%s cannot be empty", f.label)
-		case length < f.least:
+		case length < f.min:
 			return badRequest("%s too short", f.label)
-		case length > f.most:
+		case length > f.max:
 			return badRequest("%s too long", f.label)
 		case f.noControls && strings.ContainsFunc(*f.value, isControl):
 			return badRequest("%s must not have control characters", f.label)

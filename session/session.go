@@ -145,7 +145,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, by methods) {
 
 func (h *Handler) serveLogin(r *http.Request) (result, error) {
 	var email, password string
-	err := readBody(r, field{name: "email", label: "Email", value: &email, most: 254, noControls: true}, field{name: "password", label: "Password", value: &password, least: 4, most: 128})
+	err := readBody(r, field{name: "email", label: "Email", value: &email, max: 254, noControls: true}, field{name: "password", label: "Password", value: &password, min: 4, max: 128})
 	if err != nil {
 		return result{}, err
 	}
@@ -155,7 +155,7 @@ func (h *Handler) serveLogin(r *http.Request) (result, error) {
 
 func (h *Handler) serveSecondFactor(r *http.Request) (result, error) {
 	var otp, sessionID string
-	err := readBody(r, field{name: "otp", label: "OTP", value: &otp, most: 128, noControls: true}, field{name: "session_id", label: "SessionID", value: &sessionID, most: 128, noControls: true})
+	err := readBody(r, field{name: "otp", label: "OTP", value: &otp, max: 128, noControls: true}, field{name: "session_id", label: "SessionID", value: &sessionID, max: 128, noControls: true})
 	if err != nil {
 		return result{}, err
 	}
@@ -178,7 +178,7 @@ func (h *Handler) issue(r *http.Request, user User, err error) (result, error) {
 			return result{}, mistake{fmt.Errorf("session: the user's profile: %w", err)}
 		}
 	}
-	switch pair, err := h.issuer.Issue(r.Context(), user.Grant); {
+	switch pair, err := h.issuer.Issue(r.Context(), user.Identity); {
 	case err == nil:
 		return result{user: profile, token: &pair}, nil
 	case errors.Is(err, issuer.ErrInvalidGrant):
@@ -211,5 +211,5 @@ func (h *Handler) serveLogout(r *http.Request) (result, error) {
 }
 
 func readToken(r *http.Request) (token string, err error) {
-	return token, readBody(r, field{name: "refresh_token", label: "RefreshToken", value: &token, most: maxBody})
+	return token, readBody(r, field{name: "refresh_token", label: "RefreshToken", value: &token, max: maxBody})
 }

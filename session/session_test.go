@@ -67,7 +67,7 @@ type service struct {
 
 func newService(t *testing.T, options ...session.Option) *service {
 	s := &service{store: &downStore{Store: issuer.NewMemoryStore()}}
-	i, err := issuer.New([]byte(authmwtest.Secret), s.store, issuer.WithStateHash(func(_ context.Context, grant issuer.Grant) ([]byte, error) {
+	i, err := issuer.New([]byte(authmwtest.Secret), s.store, issuer.WithStateHash(func(_ context.Context, grant issuer.Identity) ([]byte, error) {
 		if grant.Subject == "banned" {
 			return nil, issuer.ErrInvalidGrant
 		}
@@ -79,7 +79,7 @@ func newService(t *testing.T, options ...session.Option) *service {
 		case email == "down@example.com":
 			return session.User{}, errDown
 		case email == "odd@example.com":
-			return session.User{Grant: issuer.Grant{Subject: "odd"}, Profile: func() {}}, nil
+			return session.User{Identity: issuer.Identity{Subject: "odd"}, Profile: func() {}}, nil
 		case password != "Passw0rd!":
 			return session.User{}, fmt.Errorf("%w: %s", session.ErrInvalidCredentials, email)
 		case email == "blocked@example.com":
@@ -91,11 +91,11 @@ func newService(t *testing.T, options ...session.Option) *service {
 		case email == "nobody@example.org":
 			return session.User{}, nil
 		case email == "banned@example.com":
-			return session.User{Grant: issuer.Grant{Subject: "banned"}}, nil
+			return session.User{Identity: issuer.Identity{Subject: "banned"}}, nil
 		case email == "careful@example.com":
 			return session.User{}, &session.SecondFactorRequiredError{SessionID: "the login"}
 		}
-		return session.User{Grant: issuer.Grant{Subject: "wGH0"}}, nil
+		return session.User{Identity: issuer.Identity{Subject: "wGH0"}}, nil
 	}
 	second := func(_ context.Context, sessionID, otp string) (session.User, error) {
 		switch {
@@ -104,7 +104,7 @@ func newService(t *testing.T, options ...session.Option) *service {
 		case otp != "123456":
 			return session.User{}, session.ErrInvalidOTP
 		}
-		return session.User{Grant: issuer.Grant{Subject: "wGH0"}, Profile: map[string]string{"id": "wGH0"}}, nil
+		return session.User{Identity: issuer.Identity{Subject: "wGH0"}, Profile: map[string]string{"id": "wGH0"}}, nil
 	}
 	options = append(options, session.WithSecondFactor(second), session.WithObserver(func(e session.Event) { s.events = append(s.events, e) }))
 	s.Handler, err = session.New(i, login, options...)
@@ -533,7 +533,7 @@ func TestFaultsAreLogged(t *testing.T) {
 			if email == "wrong@example.com" {
 				return session.User{}, session.ErrInvalidCredentials
 			}
-			return session.User{Grant: issuer.Grant{Subject: "wGH0"}}, nil
+			return session.User{Identity: issuer.Identity{Subject: "wGH0"}}, nil
 		}
 		h, err := session.New(i, login)
 		require.NoError(t, err)

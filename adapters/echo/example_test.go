@@ -67,7 +67,7 @@ func ExampleClaims() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	pair, err := i.Issue(context.Background(), issuer.Grant{Subject: "wGH0"})
+	pair, err := i.Issue(context.Background(), issuer.Identity{Subject: "wGH0"})
 	if err != nil {
 		log.Fatal(err)
 	}

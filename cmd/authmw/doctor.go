@@ -117,7 +117,7 @@ func (s *site) diagnose(ctx context.Context, at api, id, email string, asJSON bo
 	if err != nil {
 		return err
 	}
-	pair, err := i.Issue(ctx, issuer.Grant{Subject: subject})
+	pair, err := i.Issue(ctx, issuer.Identity{Subject: subject})
 	if err != nil {
 		return err
 	}

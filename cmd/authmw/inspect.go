@@ -19,7 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/authmw/authmw"
-	"github.com/authmw/authmw/uid"
+	"github.com/authmw/authmw/hashid"
 )
 
 func (c *cli) inspectCommand() *cobra.Command {
@@ -174,7 +174,7 @@ func (s *site) examine(ctx context.Context, args []string) (*report, error) {
 
 	if s.db != nil && r.subject != "" {
 		if ids, err := s.ids(ctx); err == nil {
-			if n, err := ids.Decode(r.subject, uid.User); err == nil {
+			if n, err := ids.Decode(r.subject, hashid.User); err == nil {
 				r.User = &n
 			}
 		}

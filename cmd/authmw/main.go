@@ -97,7 +97,7 @@ func (c *cli) note(format string, args ...any) {
 	lines := strings.Split(fmt.Sprintf(format, args...), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])
-		for _, library := range []string{"authmw: ", "masterkey: ", "issuer: ", "uid: ", "client: "} {
+		for _, library := range []string{"authmw: ", "masterkey: ", "issuer: ", "hashid: ", "client: "} {
 			lines[i] = strings.TrimPrefix(lines[i], library)
 		}
 	}
@@ -178,7 +178,7 @@ a wrong path or a database that is down.`,
 		return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
 	})
 	group(root)
-	root.AddCommand(c.tokenCommand(), c.inspectCommand(), c.verifyCommand(), c.uidCommand(), c.keyCommand(), c.doctorCommand(),
+	root.AddCommand(c.tokenCommand(), c.inspectCommand(), c.verifyCommand(), c.hashidCommand(), c.keyCommand(), c.doctorCommand(),
 		c.loginCommand(), c.logoutCommand(), c.statusCommand(), c.whoamiCommand(), c.requestCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
@@ -204,9 +204,9 @@ a wrong path or a database that is down.`,
 }
 
 // arguments checks how many a command is given, and says in one line what it wants.
-func arguments(least, most int, want string) cobra.PositionalArgs {
+func arguments(lowest, highest int, want string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) < least || len(args) > most {
+		if len(args) < lowest || len(args) > highest {
 			return fmt.Errorf("%s takes %s: see %s --help", cmd.Name(), want, cmd.CommandPath())
 		}
 		return nil

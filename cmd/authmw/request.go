@@ -88,14 +88,14 @@ func (l *last) Write(p []byte) (int, error) {
 // capped keeps what it is given, but not all of what is too much to be an answer of the API's.
 type capped struct {
 	*bytes.Buffer
-	most int
+	max int
 }
 
 func (c *capped) Write(p []byte) (int, error) {
-	if c.Len()+len(p) <= c.most {
+	if c.Len()+len(p) <= c.max {
 		c.Buffer.Write(p)
 	} else {
-		c.most = -1
+		c.max = -1
 		c.Reset()
 	}
 	return len(p), nil

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/hashid"
 	"github.com/authmw/authmw/masterkey"
-	"github.com/authmw/authmw/uid"
 )
 
 // site is where the key and the users of a Cloudreve site are found.
@@ -166,12 +166,12 @@ func (s *site) setting(ctx context.Context, name string) (string, error) {
 }
 
 // ids returns the encoding of the site's IDs.
-func (s *site) ids(ctx context.Context) (*uid.IDs, error) {
+func (s *site) ids(ctx context.Context) (*hashid.Encoder, error) {
 	salt, err := s.setting(ctx, "hash_id_salt")
 	if err != nil {
 		return nil, err
 	}
-	return uid.New(salt)
+	return hashid.New(salt)
 }
 
 // user is a row of the table users.
@@ -200,7 +200,7 @@ func (s *site) userByID(ctx context.Context, id string) (user, error) {
 	if err != nil {
 		return user{}, err
 	}
-	n, err := ids.Decode(id, uid.User)
+	n, err := ids.Decode(id, hashid.User)
 	if err != nil {
 		return user{}, fmt.Errorf("%s is not the ID of a user of this site (%w): find one with --email", id, err)
 	}

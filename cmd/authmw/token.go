@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/authmw/authmw/hashid"
 	"github.com/authmw/authmw/issuer"
-	"github.com/authmw/authmw/uid"
 )
 
 func (c *cli) tokenCommand() *cobra.Command {
@@ -95,7 +95,7 @@ func (s *site) token(ctx context.Context, o order) error {
 		return err
 	}
 	if s.db == nil && o.user != "" && strings.Trim(o.user, "0123456789") == "" {
-		s.cli.note("warning: %s looks like a number in the database; a token has the ID in the API, such as wGH0 (authmw uid encode %s)", o.user, o.user)
+		s.cli.note("warning: %s looks like a number in the database; a token has the ID in the API, such as wGH0 (authmw hashid encode %s)", o.user, o.user)
 	}
 	key, err := s.key(ctx)
 	if err != nil {
@@ -125,7 +125,7 @@ func (s *site) token(ctx context.Context, o order) error {
 		if err != nil {
 			return err
 		}
-		options = append(options, issuer.WithStateHash(func(context.Context, issuer.Grant) ([]byte, error) {
+		options = append(options, issuer.WithStateHash(func(context.Context, issuer.Identity) ([]byte, error) {
 			return issuer.CloudreveStateHash(u.email, u.password, siteID), nil
 		}))
 	}
@@ -134,7 +134,7 @@ func (s *site) token(ctx context.Context, o order) error {
 	if err != nil {
 		return err
 	}
-	pair, err := i.Issue(ctx, issuer.Grant{Subject: subject, ClientID: o.clientID, Scopes: o.scopes})
+	pair, err := i.Issue(ctx, issuer.Identity{Subject: subject, ClientID: o.clientID, Scopes: o.scopes})
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (s *site) subject(ctx context.Context, id, email string) (string, *user, er
 	if err != nil {
 		return "", nil, err
 	}
-	id, err = ids.Encode(u.id, uid.User)
+	id, err = ids.Encode(u.id, hashid.User)
 	return id, &u, err
 }
 

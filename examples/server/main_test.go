@@ -34,9 +34,9 @@ func TestOldLoginsEndWithTheUser(t *testing.T) {
 	require.NoError(t, err)
 	i, err := issuer.New([]byte(authmwtest.Secret), issuer.NewMemoryStore(), issuer.WithStateHash(u.state))
 	require.NoError(t, err)
-	first, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	first, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 	require.NoError(t, err)
-	second, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	second, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 	require.NoError(t, err)
 
 	changed := u[demoEmail]

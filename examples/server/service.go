@@ -25,7 +25,7 @@ func newService(secret []byte, store issuer.Store, logger *slog.Logger) (http.Ha
 	i, err := issuer.New(secret, store,
 		issuer.WithStateHash(users.state),
 		issuer.WithObserver(func(_ context.Context, event issuer.Event) {
-			logger.Warn("logins ended", "sub", event.Grant.Subject, "ended", event.Ended, "reason", event.Err)
+			logger.Warn("logins ended", "sub", event.Identity.Subject, "ended", event.Ended, "reason", event.Err)
 		}))
 	if err != nil {
 		return nil, err
@@ -102,13 +102,13 @@ func (u users) login(_ context.Context, email, password string) (session.User, e
 	if subtle.ConstantTimeCompare(hashed, found.password) != 1 {
 		return session.User{}, session.ErrInvalidCredentials
 	}
-	return session.User{Grant: issuer.Grant{Subject: found.ID}, Profile: found}, nil
+	return session.User{Identity: issuer.Identity{Subject: found.ID}, Profile: found}, nil
 }
 
 // state changes with the password, which ends all refreshing, and is gone with the user.
-func (u users) state(_ context.Context, grant issuer.Grant) ([]byte, error) {
+func (u users) state(_ context.Context, identity issuer.Identity) ([]byte, error) {
 	for _, user := range u {
-		if user.ID == grant.Subject {
+		if user.ID == identity.Subject {
 			return issuer.CloudreveStateHash(user.Email, string(user.password), "example"), nil
 		}
 	}

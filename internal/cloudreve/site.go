@@ -85,13 +85,13 @@ func (u *UnavailableError) Error() string {
 }
 
 // Backoff returns for how long a site is left alone after it failed with err, as it did n times before: from half of a time
-// to all of it, which is a second at first, doubles with each failure and ends at most; or, up to most, as long as it asks for.
-func Backoff(n int, most time.Duration, err error) time.Duration {
-	backoff := min(time.Second<<min(n, 10), most)
+// to all of it, which is a second at first, doubles with each failure and ends at limit; or, up to limit, as long as it asks for.
+func Backoff(n int, limit time.Duration, err error) time.Duration {
+	backoff := min(time.Second<<min(n, 10), limit)
 	backoff -= rand.N(backoff / 2)
 	var u *UnavailableError
 	if errors.As(err, &u) {
-		backoff = max(backoff, min(u.RetryAfter, most))
+		backoff = max(backoff, min(u.RetryAfter, limit))
 	}
 	return backoff
 }

@@ -14,24 +14,26 @@ import (
 const revokedValue = "\x1b\x7f\x03\x01\x01\x04item\x01\xff\x80\x00\x01\x01\x01\x05Value\x01\x10\x00\x00\x00" +
 	"\r\xff\x80\x01\x04bool\x02\x02\x00\x01\x00"
 
-// Cloudreve is the issuer.Revocations of a Cloudreve that uses Redis: who logs out of either is logged out of both. It
+// CloudreveRevocations is the issuer.Revocations of a Cloudreve that uses Redis: who logs out of either is logged out of both. It
 // is for NewCloudreveCompatible, with Cloudreve's own secret and its database of Redis.
-type Cloudreve struct{ client redis.UniversalClient }
+type CloudreveRevocations struct{ client redis.UniversalClient }
 
-// NewCloudreve returns the Revocations of a Cloudreve. client is to be of the server and database that its configuration
+// NewCloudreveRevocations returns the Revocations of a Cloudreve. client is to be of the server and database that its configuration
 // names in the section Redis.
-func NewCloudreve(client redis.UniversalClient) *Cloudreve { return &Cloudreve{client} }
+func NewCloudreveRevocations(client redis.UniversalClient) *CloudreveRevocations {
+	return &CloudreveRevocations{client}
+}
 
 // cloudreveKey has no prefix of ours, and the root_token_id as it is: so Cloudreve reads and writes it.
 func cloudreveKey(rootTokenID string) string { return "jwt_revoke_" + rootTokenID }
 
 // Revoke is part of issuer.Revocations. It writes the value that Cloudreve reads. It ignores the limit and keeps every revocation.
-func (c *Cloudreve) Revoke(ctx context.Context, r issuer.Revocation) (limited bool, err error) {
+func (c *CloudreveRevocations) Revoke(ctx context.Context, r issuer.Revocation) (limited bool, err error) {
 	return false, revoke(ctx, c.client, cloudreveKey(r.RootTokenID), revokedValue, r)
 }
 
 // Revoked is part of issuer.Revocations. Any value under the key counts as revoked: Cloudreve would ignore one that it
 // cannot decode, and let the token work.
-func (c *Cloudreve) Revoked(ctx context.Context, r issuer.Renewal) (bool, error) {
+func (c *CloudreveRevocations) Revoked(ctx context.Context, r issuer.Renewal) (bool, error) {
 	return exists(ctx, c.client, cloudreveKey(r.RootTokenID))
 }

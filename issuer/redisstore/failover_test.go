@@ -100,7 +100,7 @@ func testFailover(t *testing.T, client redis.UniversalClient, logins int, master
 		}
 	}
 	for n := range all {
-		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: fmt.Sprintf("user%d", n)})
+		pair, err := i.Issue(t.Context(), issuer.Identity{Subject: fmt.Sprintf("user%d", n)})
 		require.NoError(t, err)
 		all[n].stolen, all[n].newest = pair.RefreshToken, pair.RefreshToken
 	}

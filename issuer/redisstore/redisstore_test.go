@@ -102,7 +102,7 @@ func TestRevocations(t *testing.T) {
 
 func TestCloudreve(t *testing.T) {
 	client := startRedis(t).client(t, nil)
-	authmwtest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.NewCloudreve(client) })
+	authmwtest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.NewCloudreveRevocations(client) })
 }
 
 // cloudreveValue is what a real Cloudreve 4.14 wrote for a family that was logged out.
@@ -112,7 +112,7 @@ const cloudreveValue = "1b7f030101046974656d01ff80000101010556616c75650110000000
 func TestCloudreveValue(t *testing.T) {
 	client := startRedis(t).client(t, nil)
 	const id, key = "0c9b9247-266d-4c2f-bbcf-1f59ea6b313b", "jwt_revoke_0c9b9247-266d-4c2f-bbcf-1f59ea6b313b"
-	store := redisstore.NewCloudreve(client)
+	store := redisstore.NewCloudreveRevocations(client)
 	now := time.Now()
 	_, err := store.Revoke(t.Context(), issuer.Revocation{RootTokenID: id, Now: now, Until: now.Add(1209610 * time.Second)})
 	require.NoError(t, err)
@@ -135,9 +135,9 @@ func TestCloudreveValue(t *testing.T) {
 // TestLogoutOfCloudreve shares a Redis with a Cloudreve: what it wrote ends our refreshing, as what we wrote does.
 func TestLogoutOfCloudreve(t *testing.T) {
 	client := startRedis(t).client(t, nil)
-	i, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), redisstore.NewCloudreve(client))
+	i, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), redisstore.NewCloudreveRevocations(client))
 	require.NoError(t, err)
-	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 	require.NoError(t, err)
 	_, err = i.Refresh(t.Context(), pair.RefreshToken)
 	require.NoError(t, err)
@@ -145,7 +145,7 @@ func TestLogoutOfCloudreve(t *testing.T) {
 	_, err = i.Refresh(t.Context(), pair.RefreshToken)
 	require.ErrorIs(t, err, issuer.ErrRevoked)
 
-	pair, err = i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	pair, err = i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 	require.NoError(t, err)
 	value, err := hex.DecodeString(cloudreveValue)
 	require.NoError(t, err)
@@ -221,7 +221,7 @@ func TestRoundTrips(t *testing.T) {
 			require.NoError(t, err)
 			var pair issuer.Pair
 			for range 2 {
-				require.LessOrEqual(t, trips(func() { pair, err = i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"}) }), 2)
+				require.LessOrEqual(t, trips(func() { pair, err = i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"}) }), 2)
 				require.NoError(t, err)
 			}
 			first := pair
@@ -256,11 +256,11 @@ func TestNothingOutlivesItsTokens(t *testing.T) {
 	compatible, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), redisstore.New(client), issuer.WithTTL(time.Minute, time.Hour))
 	require.NoError(t, err)
 	for range 3 {
-		pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+		pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 		require.NoError(t, err)
 		_, err = i.Refresh(t.Context(), pair.RefreshToken)
 		require.NoError(t, err)
-		pair, err = compatible.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+		pair, err = compatible.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 		require.NoError(t, err)
 		require.NoError(t, compatible.Revoke(t.Context(), pair.RefreshToken))
 	}
@@ -315,7 +315,7 @@ func TestTimesToLive(t *testing.T) {
 	}
 
 	const id = "0c9b9247-266d-4c2f-bbcf-1f59ea6b313b"
-	cloudreve := redisstore.NewCloudreve(client)
+	cloudreve := redisstore.NewCloudreveRevocations(client)
 	longest := time.Duration(0)
 	revoke := func(until time.Time) {
 		t.Helper()
@@ -356,20 +356,20 @@ func TestServerThatMustNotWrite(t *testing.T) {
 			client := startRedis(t).client(t, nil)
 			i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(client))
 			require.NoError(t, err)
-			over, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+			over, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 			require.NoError(t, err)
 			require.NoError(t, i.Revoke(t.Context(), over.RefreshToken))
-			live, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+			live, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 			require.NoError(t, err)
 			require.NoError(t, forbid(client))
 			for _, token := range []string{over.RefreshToken, live.RefreshToken} {
 				_, err = i.Refresh(t.Context(), token)
 				require.ErrorIs(t, err, authmw.ErrUnavailable)
 			}
-			for _, revocations := range []issuer.Revocations{redisstore.New(client), redisstore.NewCloudreve(client)} {
+			for _, revocations := range []issuer.Revocations{redisstore.New(client), redisstore.NewCloudreveRevocations(client)} {
 				compatible, err := issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), revocations)
 				require.NoError(t, err)
-				pair, err := compatible.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+				pair, err := compatible.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 				require.NoError(t, err)
 				_, err = compatible.Refresh(t.Context(), pair.RefreshToken)
 				require.ErrorIs(t, err, authmw.ErrUnavailable)
@@ -454,7 +454,7 @@ func TestRing(t *testing.T) {
 	require.ErrorContains(t, err, "redis.Ring")
 	require.ErrorContains(t, redisstore.New(struct{ *redis.Ring }{ring}).Delete(t.Context(), "o", "f"), "redis.Ring")
 	require.ErrorContains(t, redisstore.New(nil).Delete(t.Context(), "o", "f"), "client is nil")
-	_, err = redisstore.NewCloudreve(ring).Revoked(t.Context(), issuer.Renewal{RootTokenID: "id"})
+	_, err = redisstore.NewCloudreveRevocations(ring).Revoked(t.Context(), issuer.Renewal{RootTokenID: "id"})
 	require.ErrorContains(t, err, "redis.Ring")
 }
 
@@ -553,7 +553,7 @@ func TestOutage(t *testing.T) {
 			return issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), redisstore.New(client))
 		},
 		"sharing Cloudreve's": func(client redis.UniversalClient) (*issuer.Issuer, error) {
-			return issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), redisstore.NewCloudreve(client))
+			return issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), redisstore.NewCloudreveRevocations(client))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -561,7 +561,7 @@ func TestOutage(t *testing.T) {
 			i, err := build(s.client(t, nil))
 			require.NoError(t, err)
 			issue := func() issuer.Pair {
-				pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+				pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 				require.NoError(t, err)
 				return pair
 			}
@@ -580,7 +580,7 @@ func TestOutage(t *testing.T) {
 				require.Equal(t, http.StatusServiceUnavailable, status)
 				require.NotContains(t, body, "eyJ")
 				if name == "rotating" {
-					pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+					pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 					require.ErrorIs(t, err, authmw.ErrUnavailable)
 					require.Zero(t, pair)
 				}
@@ -628,7 +628,7 @@ func TestDataLoss(t *testing.T) {
 	client := startRedis(t).client(t, nil)
 	i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(client))
 	require.NoError(t, err)
-	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 	require.NoError(t, err)
 	require.NoError(t, client.FlushAll(t.Context()).Err())
 	_, err = i.Refresh(t.Context(), pair.RefreshToken)
@@ -644,7 +644,7 @@ func TestLostAnswer(t *testing.T) {
 	client := s.client(t, func(o *redis.Options) { o.Addr, o.MaxRetries, o.PoolSize = address, 3, 1 })
 	i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(client), issuer.WithGrace(0))
 	require.NoError(t, err)
-	pair, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+	pair, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 	require.NoError(t, err)
 	for range 3 {
 		pair, err = i.Refresh(t.Context(), pair.RefreshToken) // and has the script loaded
@@ -753,7 +753,7 @@ func TestFourProcesses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			i, err := issuer.New([]byte(authmwtest.Secret), redisstore.New(client), issuer.WithGrace(grace), issuer.WithTTL(time.Minute, time.Hour))
 			require.NoError(t, err)
-			first, err := i.Issue(t.Context(), issuer.Grant{Subject: "wGH0"})
+			first, err := i.Issue(t.Context(), issuer.Identity{Subject: "wGH0"})
 			require.NoError(t, err)
 			processes := [4]*bufio.Scanner{}
 			gates := [4]io.Closer{}

@@ -1,13 +1,13 @@
-// Package uid turns the numbers in Cloudreve's database into the IDs that its API and the subject of its tokens have, and
+// Package hashid turns the numbers in Cloudreve's database into the IDs that its API and the subject of its tokens have, and
 // back: "wGH0" for user 1, under one salt.
 //
-//	ids, err := uid.New(salt)             // the setting hash_id_salt
-//	sub, err := ids.Encode(1, uid.User)
-//	id, err := ids.Decode(sub, uid.User)
+//	ids, err := hashid.New(salt)             // the setting hash_id_salt
+//	sub, err := ids.Encode(1, hashid.User)
+//	id, err := ids.Decode(sub, hashid.User)
 //
 // They are hashids (https://hashids.org) of a number and its type, in Cloudreve's setup: the default alphabet and no
 // minimum length. They are no secret, and hide nothing from whoever sees a few of them.
-package uid
+package hashid
 
 import (
 	"errors"
@@ -51,10 +51,10 @@ func (t Type) String() string {
 
 var (
 	// ErrInvalid: it is not an ID, or was made with another salt.
-	ErrInvalid = errors.New("uid: not an ID under this salt")
+	ErrInvalid = errors.New("hashid: not an ID under this salt")
 
 	// ErrWrongType: it is an ID, but of something else.
-	ErrWrongType = errors.New("uid: an ID of another type")
+	ErrWrongType = errors.New("hashid: an ID of another type")
 )
 
 // The hashids algorithm divides its characters into those that stand for digits, those that separate numbers, and guards,
@@ -68,20 +68,20 @@ const (
 	maxLen = 32
 )
 
-// IDs encodes and decodes under one salt. It is safe for concurrent use.
-type IDs struct {
+// Encoder encodes and decodes under one salt. It is safe for concurrent use.
+type Encoder struct {
 	salt       []rune
 	alphabet   string
 	separators string
 }
 
-// New returns the IDs of the site whose setting hash_id_salt is salt. An empty salt is an error: no site has one.
-func New(salt string) (*IDs, error) {
+// New returns the Encoder of the site whose setting hash_id_salt is salt. An empty salt is an error: no site has one.
+func New(salt string) (*Encoder, error) {
 	if salt == "" {
-		return nil, errors.New("uid: the salt is empty; it is the setting hash_id_salt of the site")
+		return nil, errors.New("hashid: the salt is empty; it is the setting hash_id_salt of the site")
 	}
 	runes := []rune(salt)
-	return &IDs{
+	return &Encoder{
 		salt:       runes,
 		alphabet:   shuffle(characters, runes)[guards:],
 		separators: shuffle(separators, runes),
@@ -89,17 +89,17 @@ func New(salt string) (*IDs, error) {
 }
 
 // Encode returns the ID of a number. A negative number or type is an error, as is a type beyond 31 bits.
-func (i *IDs) Encode(id int64, t Type) (string, error) {
+func (e *Encoder) Encode(id int64, t Type) (string, error) {
 	if id < 0 || t < 0 || t > math.MaxInt32 {
-		return "", fmt.Errorf("uid: number %d of type %d: negative, or no type", id, t)
+		return "", fmt.Errorf("hashid: number %d of type %d: negative, or no type", id, t)
 	}
-	return i.encode(id, int64(t)), nil
+	return e.encode(id, int64(t)), nil
 }
 
 // Decode returns the number that an ID of type t stands for. The error is ErrInvalid for anything that Encode never
 // returns under this salt, and one that matches ErrWrongType, with the type found, for an ID of another type.
-func (i *IDs) Decode(id string, t Type) (int64, error) {
-	numbers, ok := i.decode(id)
+func (e *Encoder) Decode(id string, t Type) (int64, error) {
+	numbers, ok := e.decode(id)
 	if !ok || len(numbers) != 2 || numbers[1] > math.MaxInt32 {
 		return 0, ErrInvalid
 	}
@@ -109,46 +109,46 @@ func (i *IDs) Decode(id string, t Type) (int64, error) {
 	return numbers[0], nil
 }
 
-func (i *IDs) encode(numbers ...int64) string {
+func (e *Encoder) encode(numbers ...int64) string {
 	sum := int64(0)
 	for n, number := range numbers {
 		sum += number % int64(n+100)
 	}
-	lottery := i.alphabet[sum%int64(len(i.alphabet))]
+	lottery := e.alphabet[sum%int64(len(e.alphabet))]
 	id := []byte{lottery}
-	alphabet := i.alphabet
+	alphabet := e.alphabet
 	for n, number := range numbers {
-		alphabet = i.next(alphabet, lottery)
+		alphabet = e.next(alphabet, lottery)
 		digits := digitsOf(number, alphabet)
 		id = append(id, digits...)
 		if n+1 < len(numbers) {
-			id = append(id, i.separators[number%(int64(digits[0])+int64(n))%int64(len(i.separators))])
+			id = append(id, e.separators[number%(int64(digits[0])+int64(n))%int64(len(e.separators))])
 		}
 	}
 	return string(id)
 }
 
 // decode returns the numbers in an ID. That they encode to the very same ID shows that it was made with this salt.
-func (i *IDs) decode(id string) (numbers []int64, ok bool) {
+func (e *Encoder) decode(id string) (numbers []int64, ok bool) {
 	if id == "" || len(id) > maxLen {
 		return nil, false
 	}
 	lottery, rest := id[0], id[1:]
-	alphabet := i.alphabet
-	for _, digits := range strings.FieldsFunc(rest, func(r rune) bool { return strings.ContainsRune(i.separators, r) }) {
-		alphabet = i.next(alphabet, lottery)
+	alphabet := e.alphabet
+	for _, digits := range strings.FieldsFunc(rest, func(r rune) bool { return strings.ContainsRune(e.separators, r) }) {
+		alphabet = e.next(alphabet, lottery)
 		number, ok := numberOf(digits, alphabet)
 		if !ok {
 			return nil, false
 		}
 		numbers = append(numbers, number)
 	}
-	return numbers, len(numbers) > 0 && i.encode(numbers...) == id
+	return numbers, len(numbers) > 0 && e.encode(numbers...) == id
 }
 
 // next returns the alphabet for the next number of an ID that begins with lottery.
-func (i *IDs) next(alphabet string, lottery byte) string {
-	return shuffle(alphabet, slices.Concat([]rune{rune(lottery)}, i.salt, []rune(alphabet)))
+func (e *Encoder) next(alphabet string, lottery byte) string {
+	return shuffle(alphabet, slices.Concat([]rune{rune(lottery)}, e.salt, []rune(alphabet)))
 }
 
 // digitsOf writes number with the characters of alphabet as digits.

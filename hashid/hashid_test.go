@@ -1,4 +1,4 @@
-package uid
+package hashid
 
 import (
 	"math"
@@ -12,7 +12,7 @@ import (
 // siteSalt is the hash_id_salt of the throwaway Cloudreve in testdata.
 const siteSalt = "ZEx2mW5HFJ3xS2PzCa8vt08X8sAdE6I4DXzCkLGOQWMuG6J3F0cXatEpkchhVLfv"
 
-func newIDs(t testing.TB, salt string) *IDs {
+func newEncoder(t testing.TB, salt string) *Encoder {
 	t.Helper()
 	ids, err := New(salt)
 	require.NoError(t, err)
@@ -21,7 +21,7 @@ func newIDs(t testing.TB, salt string) *IDs {
 
 // TestCloudreveIDs has IDs that a real Cloudreve 4.14 gave.
 func TestCloudreveIDs(t *testing.T) {
-	ids := newIDs(t, siteSalt)
+	ids := newEncoder(t, siteSalt)
 	for _, row := range []struct {
 		number int64
 		kind   Type
@@ -39,7 +39,7 @@ func TestCloudreveIDs(t *testing.T) {
 			_, err = ids.Decode(row.id, Folder)
 			require.ErrorIs(t, err, ErrWrongType)
 			require.ErrorContains(t, err, row.kind.String()+", not folder")
-			_, err = newIDs(t, "another salt").Decode(row.id, row.kind)
+			_, err = newEncoder(t, "another salt").Decode(row.id, row.kind)
 			require.ErrorIs(t, err, ErrInvalid)
 		})
 	}
@@ -47,7 +47,7 @@ func TestCloudreveIDs(t *testing.T) {
 
 // TestHashids has the vectors that hashids.org publishes for its algorithm.
 func TestHashids(t *testing.T) {
-	ids := newIDs(t, "this is my salt")
+	ids := newEncoder(t, "this is my salt")
 	for id, numbers := range map[string][]int64{
 		"NkK9": {12345}, "laHquq": {1, 2, 3}, "aBMswoO2UB3Sj": {683, 94108, 123, 5}, "1Wc8cwcE": {5, 5, 5, 5},
 		"kRHnurhptKcjIDTWC3sx": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, "NV": {1}, "6m": {2}, "yD": {3}, "2l": {4}, "rD": {5},
@@ -62,7 +62,7 @@ func TestHashids(t *testing.T) {
 // TestRoundTrip has numbers of every size under salts of every length.
 func TestRoundTrip(t *testing.T) {
 	for salt := range 100 {
-		ids := newIDs(t, string([]rune(strings.Repeat("pepper and sälz 塩", 7))[:salt+1]))
+		ids := newEncoder(t, string([]rune(strings.Repeat("pepper and sälz 塩", 7))[:salt+1]))
 		for kind := Share; kind <= Payment; kind++ {
 			for _, number := range []int64{0, 1, 43, 44, 45, math.MaxInt32, math.MaxInt64 - 1, math.MaxInt64, rand.Int64() >> rand.IntN(63)} {
 				id, err := ids.Encode(number, kind)
@@ -77,7 +77,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestNoIDs(t *testing.T) {
-	ids := newIDs(t, siteSalt)
+	ids := newEncoder(t, siteSalt)
 	for _, id := range []string{"", "w", "wGH", "wGH0 ", "WGH0", "wgh0", "1", "wGH0wGH0", "admin@example.com", "é", "wGH\x00", strings.Repeat("w", 1<<20),
 		ids.encode(1), ids.encode(1, 1, 1), ids.encode(1, math.MaxInt64), ids.encode(1, math.MaxInt32+1)} {
 		_, err := ids.Decode(id, User)
@@ -116,7 +116,7 @@ func FuzzDecode(f *testing.F) {
 	for _, id := range []string{"wGH0", "bQHy", "wwRK4DH0", "", "w"} {
 		f.Add(id)
 	}
-	ids := newIDs(f, siteSalt)
+	ids := newEncoder(f, siteSalt)
 	f.Fuzz(func(t *testing.T, id string) {
 		number, err := ids.Decode(id, User)
 		if err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/authmw/authmw/internal/compact"
 )
 
-// Grant identifies the user that tokens are issued for and, optionally, the OAuth client and its scopes. All of it is
+// Identity identifies the user that tokens are issued for and, optionally, the OAuth client and its scopes. All of it is
 // UTF-8, and no more than makes a token of 8 KiB.
-type Grant struct {
+type Identity struct {
 	// Subject becomes sub. It has 1 to 255 bytes and no control characters.
 	Subject string
 	// ClientID becomes client_id. It is empty for a user who logs in directly.
@@ -24,19 +24,19 @@ type Grant struct {
 	// that the user has to log in again, or change the claims in the check set by authmw.WithClaimsCheck.
 	//
 	// Cloudreve takes a token with scopes and no client_id for a user's own login, which may do everything. If it has the
-	// same secret, give each Grant with Scopes a ClientID. NewCloudreveCompatible insists on it.
+	// same secret, give each Identity with Scopes a ClientID. NewCloudreveCompatible insists on it.
 	Scopes []string
 }
 
-func (g Grant) validate() error {
-	if reason := compact.CheckSubject(g.Subject); reason != "" {
+func (identity Identity) validate() error {
+	if reason := compact.CheckSubject(identity.Subject); reason != "" {
 		return fmt.Errorf("issuer: subject: %s", reason)
 	}
 	invalid := func(text string) bool { return !utf8.ValidString(text) }
-	if invalid(g.Subject) || invalid(g.ClientID) || slices.ContainsFunc(g.Scopes, invalid) {
+	if invalid(identity.Subject) || invalid(identity.ClientID) || slices.ContainsFunc(identity.Scopes, invalid) {
 		return errors.New("issuer: subject, client ID and scopes must be UTF-8")
 	}
-	if n := len(g.Scopes); n > compact.MaxScopes {
+	if n := len(identity.Scopes); n > compact.MaxScopes {
 		return fmt.Errorf("issuer: %d scopes: at most %d are accepted", n, compact.MaxScopes)
 	}
 	return nil

@@ -9,12 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/authmw/authmw/uid"
+	"github.com/authmw/authmw/hashid"
 )
 
-func (c *cli) uidCommand() *cobra.Command {
+func (c *cli) hashidCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "uid",
+		Use:   "hashid",
 		Short: "Turn the numbers in Cloudreve's database into IDs, and back",
 		Long: `Turn the numbers in Cloudreve's database into the IDs that its API and the sub
 of its tokens have, and back. That takes the setting hash_id_salt, from the
@@ -23,24 +23,24 @@ database or from --salt. It is no secret.`,
 	encode := &cobra.Command{
 		Use:     "encode NUMBER",
 		Short:   "Print the ID of a number",
-		Example: "  authmw uid encode --config data/conf.ini 1\n  authmw uid encode --config data/conf.ini --type folder 42",
+		Example: "  authmw hashid encode --config data/conf.ini 1\n  authmw hashid encode --config data/conf.ini --type folder 42",
 		Args:    arguments(1, 1, "a number"),
 	}
 	decode := &cobra.Command{
 		Use:     "decode ID",
 		Short:   "Print the number of an ID",
-		Example: "  authmw uid decode --config data/conf.ini wGH0",
+		Example: "  authmw hashid decode --config data/conf.ini wGH0",
 		Args:    arguments(1, 1, "an ID"),
 	}
 	encodeJSON, decodeJSON := jsonFlag(encode), jsonFlag(decode)
-	show := func(asJSON bool, text any, n int64, id string, t uid.Type) error {
+	show := func(asJSON bool, text any, n int64, id string, t hashid.Type) error {
 		if asJSON {
-			return c.printJSON(uidJSON{n, id, typeName(t)})
+			return c.printJSON(hashidJSON{n, id, typeName(t)})
 		}
 		return c.print("%v\n", text)
 	}
 	cmd.AddCommand(
-		c.withIDs(encode, func(ids *uid.IDs, t uid.Type, argument string) error {
+		c.withIDs(encode, func(ids *hashid.Encoder, t hashid.Type, argument string) error {
 			n, err := strconv.ParseInt(argument, 10, 64)
 			if err != nil || n < 0 {
 				return fmt.Errorf("%s is not a whole number: give the number that the database has", argument)
@@ -51,10 +51,10 @@ database or from --salt. It is no secret.`,
 			}
 			return show(*encodeJSON, id, n, id, t)
 		}),
-		c.withIDs(decode, func(ids *uid.IDs, t uid.Type, argument string) error {
+		c.withIDs(decode, func(ids *hashid.Encoder, t hashid.Type, argument string) error {
 			n, err := ids.Decode(argument, t)
 			if err != nil {
-				return fmt.Errorf("%s is %s: is this the database of its site?", argument, strings.TrimPrefix(err.Error(), "uid: "))
+				return fmt.Errorf("%s is %s: is this the database of its site?", argument, strings.TrimPrefix(err.Error(), "hashid: "))
 			}
 			return show(*decodeJSON, n, n, argument, t)
 		}),
@@ -62,20 +62,20 @@ database or from --salt. It is no secret.`,
 	return cmd
 }
 
-// uidJSON is what uid --json prints.
-type uidJSON struct {
+// hashidJSON is what hashid --json prints.
+type hashidJSON struct {
 	Number int64  `json:"number"`
 	ID     string `json:"id"`
 	Type   string `json:"type"`
 }
 
 // typeName is a type as --type takes it.
-func typeName(t uid.Type) string { return strings.ReplaceAll(strings.ToLower(t.String()), " ", "-") }
+func typeName(t hashid.Type) string { return strings.ReplaceAll(strings.ToLower(t.String()), " ", "-") }
 
 // withIDs adds to cmd the flags for a salt and a type, and has it run with them.
-func (c *cli) withIDs(cmd *cobra.Command, run func(ids *uid.IDs, t uid.Type, argument string) error) *cobra.Command {
+func (c *cli) withIDs(cmd *cobra.Command, run func(ids *hashid.Encoder, t hashid.Type, argument string) error) *cobra.Command {
 	var names []string
-	for t := uid.Share; t <= uid.Payment; t++ {
+	for t := hashid.Share; t <= hashid.Payment; t++ {
 		names = append(names, typeName(t))
 	}
 	var salt, wanted string
@@ -86,16 +86,16 @@ func (c *cli) withIDs(cmd *cobra.Command, run func(ids *uid.IDs, t uid.Type, arg
 		if cmd.Flags().Changed("salt") && salt == "" {
 			return errors.New("--salt is empty: give the setting hash_id_salt")
 		}
-		t := uid.Type(-1)
+		t := hashid.Type(-1)
 		for n, name := range names {
 			if name == strings.ToLower(wanted) {
-				t = uid.Type(n)
+				t = hashid.Type(n)
 			}
 		}
 		if t < 0 {
 			return fmt.Errorf("there is no type %s: it is one of %s", wanted, strings.Join(names, ", "))
 		}
-		ids, err := uid.New(salt)
+		ids, err := hashid.New(salt)
 		if salt == "" {
 			ids, err = s.ids(ctx)
 		}
