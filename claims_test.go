@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/internal/capture"
 )
 
 var _ jwt.Claims = (*authmw.Claims)(nil)
@@ -231,8 +232,8 @@ func TestDecode(t *testing.T) {
 
 // TestClaimsJSON signs a real token's claims anew with golang-jwt and gets the same token.
 func TestClaimsJSON(t *testing.T) {
-	capture := readCapture(t)
-	for _, issued := range capture.Tokens {
+	captured := capture.Read(t)
+	for _, issued := range captured.Tokens {
 		if issued.TokenType != authmw.AccessToken {
 			continue
 		}
@@ -241,12 +242,12 @@ func TestClaimsJSON(t *testing.T) {
 				TokenType: issued.TokenType, Subject: issued.Sub, Scopes: issued.Scopes, ClientID: issued.ClientID,
 				ExpiresAt: time.Unix(issued.Exp, 999), NotBefore: time.Unix(issued.Nbf, 999),
 			}
-			token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(capture.SecretKey))
+			token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(captured.SecretKey))
 			require.NoError(t, err)
 			require.Equal(t, issued.Token, token)
 
 			var parsed authmw.Claims
-			_, err = jwt.ParseWithClaims(token, &parsed, func(*jwt.Token) (any, error) { return []byte(capture.SecretKey), nil },
+			_, err = jwt.ParseWithClaims(token, &parsed, func(*jwt.Token) (any, error) { return []byte(captured.SecretKey), nil },
 				jwt.WithTimeFunc(func() time.Time { return time.Unix(issued.Nbf, 0) }))
 			require.NoError(t, err)
 			require.Equal(t, issued.Sub, parsed.Subject)

@@ -9,16 +9,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/internal/capture"
 )
 
 // TestCloudreveTokens has every token of a real Cloudreve's answers: the access tokens are accepted, the refresh tokens
 // refused for their type alone. That refresh tokens are good in themselves, internal/compact shows.
 func TestCloudreveTokens(t *testing.T) {
-	capture := readCapture(t)
-	for _, issued := range capture.Tokens {
+	captured := capture.Read(t)
+	for _, issued := range captured.Tokens {
 		t.Run(issued.Name, func(t *testing.T) {
 			var now time.Time
-			v, err := authmw.New([]byte(capture.SecretKey), authmw.WithClock(func() time.Time { return now }))
+			v, err := authmw.New([]byte(captured.SecretKey), authmw.WithClock(func() time.Time { return now }))
 			require.NoError(t, err)
 			verify := func(at int64, token string) (*authmw.Claims, error) {
 				now = time.Unix(at, 0)

@@ -4,12 +4,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"hash"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -70,29 +68,6 @@ func newRequest(authorization ...string) *http.Request {
 		r.Header["Authorization"] = authorization
 	}
 	return r
-}
-
-// capture is testdata/cloudreve-4.14.json: tokens that a real Cloudreve issued.
-type capture struct {
-	SecretKey string `json:"secret_key"`
-	Tokens    []struct {
-		Name      string
-		Token     string
-		TokenType string `json:"token_type"`
-		Sub       string
-		Exp, Nbf  int64
-		Scopes    []string
-		ClientID  string `json:"client_id"`
-	}
-}
-
-func readCapture(t testing.TB) (c capture) {
-	t.Helper()
-	data, err := os.ReadFile("testdata/cloudreve-4.14.json")
-	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(data, &c))
-	require.NotEmpty(t, c.Tokens)
-	return c
 }
 
 func nested(depth int) string {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/authmwtest/cloudrevetest"
 	"github.com/authmw/authmw/client"
 	"github.com/authmw/authmw/issuer"
 )
@@ -30,7 +31,7 @@ const (
 // world is a site and a client of it.
 type world struct {
 	*client.Client
-	site  *authmwtest.Cloudreve
+	site  *cloudrevetest.Site
 	store *client.MemoryStore
 	mu    sync.Mutex
 	told  []error // by WithLoginRequired; to be read after synctest.Wait
@@ -39,13 +40,12 @@ type world struct {
 // in runs a test in a bubble, at the end of which no goroutine is left: synctest.Test fails if one is.
 func in(t *testing.T, test func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{
-			site: authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{Users: []authmwtest.CloudreveUser{
-				{ID: "wGH0", Email: "admin@example.com", Password: "Passw0rd!"},
-				{ID: "ogUy", Email: "bob@example.com", Password: "Passw0rd!", OTP: "123456"},
-			}}),
-			store: client.NewMemoryStore(),
-		}
+		site, err := cloudrevetest.New(cloudrevetest.Config{Users: []cloudrevetest.User{
+			{ID: "wGH0", Email: "admin@example.com", Password: "Passw0rd!"},
+			{ID: "ogUy", Email: "bob@example.com", Password: "Passw0rd!", OTP: "123456"},
+		}})
+		require.NoError(t, err)
+		w := &world{site: site, store: client.NewMemoryStore()}
 		w.Client = w.another(t, w.store)
 		test(t, w)
 	})
@@ -95,11 +95,11 @@ func TestLogin(t *testing.T) {
 		require.NoError(t, w.SecondFactor(t.Context(), second.SessionID, "123456"))
 		require.Equal(t, "ogUy", subject(t, w))
 
-		w.site.SetOutage(authmwtest.RedisDown)
+		w.site.SetOutage(cloudrevetest.RedisDown)
 		require.ErrorContains(t, w.Login(t.Context(), "admin@example.com", "Passw0rd!"), "status 500")
-		w.site.SetOutage(authmwtest.BadGateway)
+		w.site.SetOutage(cloudrevetest.BadGateway)
 		require.ErrorContains(t, w.Login(t.Context(), "admin@example.com", "Passw0rd!"), "status 502")
-		w.site.SetOutage(authmwtest.Unreachable)
+		w.site.SetOutage(cloudrevetest.Unreachable)
 		require.ErrorContains(t, w.Login(t.Context(), "admin@example.com", "Passw0rd!"), "connection refused")
 		require.Equal(t, "ogUy", subject(t, w))
 		require.Len(t, w.told, 1)
@@ -133,7 +133,7 @@ func TestRefreshAheadOfExpiry(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			in(t, func(t *testing.T, w *world) {
-				w.site.SetTTL(row.lifetime, 24*time.Hour)
+				require.NoError(t, w.site.SetTTL(row.lifetime, 24*time.Hour))
 				first := w.login(t)
 				time.Sleep(row.lifetime - row.notBefore - 1)
 				token, err := w.Token(t.Context())
@@ -478,7 +478,7 @@ func TestStoreThatFails(t *testing.T) {
 }
 
 func TestOutage(t *testing.T) {
-	for _, outage := range []authmwtest.Outage{authmwtest.Unreachable, authmwtest.BadGateway, authmwtest.RedisDown} {
+	for _, outage := range []cloudrevetest.Outage{cloudrevetest.Unreachable, cloudrevetest.BadGateway, cloudrevetest.RedisDown} {
 		t.Run(fmt.Sprint(outage), func(t *testing.T) {
 			in(t, func(t *testing.T, w *world) {
 				first := w.login(t)
@@ -501,7 +501,7 @@ func TestOutage(t *testing.T) {
 					time.Sleep(time.Second)
 				}
 				require.Less(t, w.site.Count(refresh), during+22)
-				w.site.SetOutage(authmwtest.NoOutage)
+				w.site.SetOutage(cloudrevetest.NoOutage)
 				time.Sleep(time.Minute)
 				token, err := w.Token(t.Context())
 				require.NoError(t, err)
@@ -550,7 +550,7 @@ func TestRefresh(t *testing.T) {
 		require.NotEqual(t, first, token)
 		require.Equal(t, 1, w.site.Count(refresh))
 		time.Sleep(time.Second)
-		w.site.SetOutage(authmwtest.Unreachable)
+		w.site.SetOutage(cloudrevetest.Unreachable)
 		_, err = w.Refresh(t.Context())
 		require.Error(t, err)
 		again, err := w.Token(t.Context())
@@ -566,11 +566,11 @@ func TestLogout(t *testing.T) {
 		w.login(t)
 		login, err := w.store.Load(t.Context())
 		require.NoError(t, err)
-		w.site.SetOutage(authmwtest.RedisDown)
+		w.site.SetOutage(cloudrevetest.RedisDown)
 		require.Error(t, w.Logout(t.Context()))
 		_, err = w.Token(t.Context())
 		require.NoError(t, err, "it can be tried again")
-		w.site.SetOutage(authmwtest.NoOutage)
+		w.site.SetOutage(cloudrevetest.NoOutage)
 		require.NoError(t, w.Logout(t.Context()))
 		_, err = w.Token(t.Context())
 		require.ErrorIs(t, err, client.ErrLoginRequired)
@@ -585,7 +585,7 @@ func TestLogout(t *testing.T) {
 		time.Sleep(time.Hour)
 		_, err = w.Token(t.Context())
 		require.ErrorIs(t, err, client.ErrLoginRequired)
-		w.site.SetSecret(strings.Repeat("another", 5))
+		require.NoError(t, w.site.SetSecret(strings.Repeat("another", 5)))
 		require.NoError(t, w.Logout(t.Context()), "a login that the site knows nothing of is over")
 		kept, err = w.store.Load(t.Context())
 		require.NoError(t, err)
@@ -709,7 +709,7 @@ func TestSlowStore(t *testing.T) {
 
 func TestLoginDuringLoad(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
-		pair := w.site.Issue(issuer.Identity{Subject: "ogUy"})
+		pair := issue(t, w.site, issuer.Identity{Subject: "ogUy"})
 		put(t, w.store, &client.StoredLogin{Site: siteURL + ":443", AccessToken: pair.AccessToken, RefreshToken: pair.RefreshToken})
 		w.Client = w.another(t, &slow{Store: w.store, takes: time.Second})
 		go func() { _, _ = w.Token(t.Context()) }()
@@ -751,7 +751,7 @@ func TestDueLoginOfAnother(t *testing.T) {
 		require.ErrorIs(t, err, client.ErrLoginRequired)
 		require.NoError(t, w.another(t, w.store).Login(t.Context(), "admin@example.com", "Passw0rd!"))
 		time.Sleep(2 * time.Hour)
-		w.site.SetOutage(authmwtest.BadGateway)
+		w.site.SetOutage(cloudrevetest.BadGateway)
 		for range 1000 {
 			_, err := w.Token(t.Context())
 			require.Error(t, err)
@@ -766,11 +766,11 @@ func TestNewProcess(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		first := w.login(t)
 		time.Sleep(55 * time.Minute)
-		w.site.SetOutage(authmwtest.BadGateway)
+		w.site.SetOutage(cloudrevetest.BadGateway)
 		token, err := w.another(t, w.store).Token(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, first, token)
-		w.site.SetOutage(authmwtest.NoOutage)
+		w.site.SetOutage(cloudrevetest.NoOutage)
 		w.site.SetLatency(7 * time.Second)
 		began := time.Now()
 		token, err = w.another(t, w.store).Token(t.Context())
@@ -857,7 +857,8 @@ func TestClocks(t *testing.T) {
 		t.Run(fmt.Sprint("site ", skew), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				now := func() time.Time { return time.Now().Add(skew) }
-				site := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{Now: now})
+				site, err := cloudrevetest.New(cloudrevetest.Config{Now: now})
+				require.NoError(t, err)
 				v, err := authmw.New([]byte(authmwtest.Secret), authmw.WithClock(now))
 				require.NoError(t, err)
 				c, err := client.New(siteURL, client.NewMemoryStore(), client.WithTransport(site))
@@ -880,7 +881,7 @@ func TestClocks(t *testing.T) {
 
 func TestOAuthLoginWithoutRefreshToken(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
-		pair := w.site.Issue(issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid"}})
+		pair := issue(t, w.site, issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid"}})
 		put(t, w.store, &client.StoredLogin{Site: siteURL + ":443", AccessToken: pair.AccessToken})
 		time.Sleep(time.Hour - time.Second)
 		w.site.Handle("GET /api/v4/never", authmw.None, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
@@ -996,4 +997,12 @@ func TestNothingShowsATokens(t *testing.T) {
 			}
 		}
 	})
+}
+
+// issue returns the tokens of a site for an identity.
+func issue(t testing.TB, site *cloudrevetest.Site, identity issuer.Identity) issuer.Pair {
+	t.Helper()
+	pair, err := site.Issue(identity)
+	require.NoError(t, err)
+	return pair
 }

@@ -9,10 +9,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"testing"
 
 	"github.com/authmw/authmw"
-	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/authmwtest/cloudrevetest"
 	"github.com/authmw/authmw/client"
 )
 
@@ -72,17 +71,15 @@ func ExampleWithLoginRequired() {
 }
 
 func exampleSite() *httptest.Server {
-	site := authmwtest.NewCloudreve(exampleTB{}, authmwtest.CloudreveConfig{Users: []authmwtest.CloudreveUser{
+	site, err := cloudrevetest.New(cloudrevetest.Config{Users: []cloudrevetest.User{
 		{ID: "ogUy", Email: "bob@example.com", Password: "Passw0rd!", OTP: "123456"},
 	}})
+	if err != nil {
+		panic(err)
+	}
 	site.Handle("GET /api/v4/greeting", authmw.Required, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		claims, _ := authmw.FromContext(r.Context())
 		_, _ = fmt.Fprint(w, "hello, ", claims.Subject)
 	}))
 	return httptest.NewServer(site)
 }
-
-// exampleTB is enough of a testing.TB for a site that there is nothing wrong with.
-type exampleTB struct{ testing.TB }
-
-func (exampleTB) Helper() {}

@@ -22,7 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/authmwtest/cloudrevetest"
 	"github.com/authmw/authmw/client"
 )
 
@@ -157,9 +157,10 @@ func start(t *testing.T, task, site, path string) (*exec.Cmd, io.WriteCloser, *b
 }
 
 // loggedIn is a site on loopback, and a file with a login at it.
-func loggedIn(t *testing.T, access time.Duration) (site *authmwtest.Cloudreve, url, path string) {
-	site = authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{})
-	site.SetTTL(access, time.Hour)
+func loggedIn(t *testing.T, access time.Duration) (site *cloudrevetest.Site, url, path string) {
+	site, err := cloudrevetest.New(cloudrevetest.Config{})
+	require.NoError(t, err)
+	require.NoError(t, site.SetTTL(access, time.Hour))
 	server := httptest.NewServer(site)
 	t.Cleanup(server.Close)
 	path = filepath.Join(t.TempDir(), "authmw", "login.json")

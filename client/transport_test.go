@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw"
-	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/authmwtest/cloudrevetest"
 	"github.com/authmw/authmw/client"
 )
 
@@ -317,7 +317,7 @@ func TestKeyReplaced(t *testing.T) {
 		w.login(t)
 		httpClient := &http.Client{Transport: &client.Transport{Client: w.Client}}
 		time.Sleep(time.Minute)
-		w.site.SetSecret(strings.Repeat("another", 5))
+		require.NoError(t, w.site.SetSecret(strings.Repeat("another", 5)))
 		answer, err := httpClient.Get(siteURL + "/api/v4/user/me")
 		require.NoError(t, err)
 		content, err := io.ReadAll(answer.Body)
@@ -334,7 +334,7 @@ func TestNoNewerToken(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		w.login(t)
 		time.Sleep(20 * time.Second)
-		w.site.SetOutage(authmwtest.RedisDown)
+		w.site.SetOutage(cloudrevetest.RedisDown)
 		w.site.Handle("POST /api/v4/never", authmw.None, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
 		again := &body{Reader: strings.NewReader("x")}
 		r, err := http.NewRequestWithContext(t.Context(), "POST", siteURL+"/api/v4/never", strings.NewReader("x"))

@@ -17,6 +17,7 @@ import (
 
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/authmwtest/cloudrevetest"
 	"github.com/authmw/authmw/client"
 	"github.com/authmw/authmw/introspect"
 	"github.com/authmw/authmw/issuer"
@@ -30,12 +31,13 @@ func TestPluginGuide(t *testing.T) {
 	for _, snippet := range blocks[3:] {
 		requireLines(t, snippet, "plugin_test.go")
 	}
-	site := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{})
+	site, err := cloudrevetest.New(cloudrevetest.Config{})
+	require.NoError(t, err)
 	server := httptest.NewServer(site)
 	t.Cleanup(server.Close)
 	key := filepath.Join(t.TempDir(), "key.txt")
 	require.NoError(t, os.WriteFile(key, []byte(authmwtest.Secret+"\n"), 0o600))
-	token, stranger := site.Issue(issuer.Identity{Subject: "wGH0"}).AccessToken, site.Issue(issuer.Identity{Subject: "wGH0", ClientID: "app", Scopes: []string{"openid"}}).AccessToken
+	token, stranger := issue(t, site, issuer.Identity{Subject: "wGH0"}).AccessToken, issue(t, site, issuer.Identity{Subject: "wGH0", ClientID: "app", Scopes: []string{"openid"}}).AccessToken
 	for _, row := range []struct {
 		name, validator string
 		flags           []string
@@ -45,7 +47,7 @@ func TestPluginGuide(t *testing.T) {
 		{"with the master key", blocks[2], []string{"-key-file", key}, "welcome back, wGH0"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			site.SetOutage(authmwtest.NoOutage)
+			site.SetOutage(cloudrevetest.NoOutage)
 			plugin := startPlugin(t, blocks[0], row.validator, row.flags)
 			for _, request := range []struct{ path, token, want string }{
 				{"/notes", "", "401 missing_token"},
@@ -58,8 +60,8 @@ func TestPluginGuide(t *testing.T) {
 			} {
 				require.Contains(t, ask(t, plugin+request.path, request.token), request.want, request)
 			}
-			site.SetOutage(authmwtest.Unreachable)
-			require.Contains(t, ask(t, plugin+"/welcome", site.Issue(issuer.Identity{Subject: "wGH0", ClientID: "app", Scopes: []string{"openid", "email"}}).AccessToken), row.down)
+			site.SetOutage(cloudrevetest.Unreachable)
+			require.Contains(t, ask(t, plugin+"/welcome", issue(t, site, issuer.Identity{Subject: "wGH0", ClientID: "app", Scopes: []string{"openid", "email"}}).AccessToken), row.down)
 			require.Contains(t, ask(t, plugin+"/welcome", token), "welcome back, wGH0")
 		})
 	}
@@ -136,13 +138,23 @@ func whatThePluginAsks(ctx context.Context, email, password string) (*http.Respo
 var _ = whatThePluginAsks
 
 func TestTestingIt(t *testing.T) {
-	site := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{})
+	site, err := cloudrevetest.New(cloudrevetest.Config{})
+	require.NoError(t, err)
 	asked, err := introspect.New("http://cloudreve.test", introspect.WithTransport(site))
 	require.NoError(t, err)
 	v, err := authmw.NewFromIntrospector(asked)
 	require.NoError(t, err)
-	token := site.Issue(issuer.Identity{Subject: "wGH0"}).AccessToken
+	pair, err := site.Issue(issuer.Identity{Subject: "wGH0"})
+	require.NoError(t, err)
 	site.SetBanned("wGH0", true)
-	_, err = v.Verify(t.Context(), token)
+	_, err = v.Verify(t.Context(), pair.AccessToken)
 	require.True(t, errors.Is(err, authmw.ErrTokenRejected))
+}
+
+// issue returns the tokens of a site for an identity.
+func issue(t testing.TB, site *cloudrevetest.Site, identity issuer.Identity) issuer.Pair {
+	t.Helper()
+	pair, err := site.Issue(identity)
+	require.NoError(t, err)
+	return pair
 }

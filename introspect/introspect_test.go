@@ -20,6 +20,7 @@ import (
 	"github.com/authmw/authmw"
 	authhttp "github.com/authmw/authmw/adapters/nethttp"
 	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/authmwtest/cloudrevetest"
 	"github.com/authmw/authmw/introspect"
 	"github.com/authmw/authmw/issuer"
 )
@@ -32,7 +33,8 @@ const (
 
 // world is a site, and a plugin that asks it.
 type world struct {
-	site   *authmwtest.Cloudreve
+	t      *testing.T
+	site   *cloudrevetest.Site
 	plugin http.Handler
 	err    error // why the last request was denied, as the observer is told
 }
@@ -40,11 +42,13 @@ type world struct {
 // in runs a test in a bubble, at the end of which no goroutine is left: synctest.Test fails if one is.
 func in(t *testing.T, test func(t *testing.T, w *world), options ...introspect.Option) {
 	synctest.Test(t, func(t *testing.T) {
-		config := authmwtest.CloudreveConfig{}
+		config := cloudrevetest.Config{}
 		for i := range 100 {
-			config.Users = append(config.Users, authmwtest.CloudreveUser{ID: fmt.Sprint("user", i), Email: fmt.Sprintf("%d@example.com", i), Password: "Passw0rd!"})
+			config.Users = append(config.Users, cloudrevetest.User{ID: fmt.Sprint("user", i), Email: fmt.Sprintf("%d@example.com", i), Password: "Passw0rd!"})
 		}
-		w := &world{site: authmwtest.NewCloudreve(t, config)}
+		asked, err := cloudrevetest.New(config)
+		require.NoError(t, err)
+		w := &world{t: t, site: asked}
 		site, err := introspect.New(siteURL, append([]introspect.Option{introspect.WithTransport(w.site)}, options...)...)
 		require.NoError(t, err)
 		var mu sync.Mutex
@@ -87,7 +91,7 @@ func (w *world) status(path, token string) int {
 }
 
 func (w *world) token(i int) string {
-	return w.site.Issue(issuer.Identity{Subject: fmt.Sprint("user", i)}).AccessToken
+	return issue(w.t, w.site, issuer.Identity{Subject: fmt.Sprint("user", i)}).AccessToken
 }
 
 func TestModes(t *testing.T) {
@@ -123,7 +127,7 @@ func TestModes(t *testing.T) {
 func TestNotAsked(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		secret := []byte(authmwtest.Secret)
-		pair := w.site.Issue(issuer.Identity{Subject: "user1"})
+		pair := issue(t, w.site, issuer.Identity{Subject: "user1"})
 		for name, row := range map[string]struct {
 			token string
 			want  error
@@ -148,7 +152,7 @@ func TestNotAsked(t *testing.T) {
 func TestOAuthClients(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		issue := func(scopes ...string) string {
-			return w.site.Issue(issuer.Identity{Subject: "user1", ClientID: "desktop", Scopes: scopes}).AccessToken
+			return issue(t, w.site, issuer.Identity{Subject: "user1", ClientID: "desktop", Scopes: scopes}).AccessToken
 		}
 		require.Equal(t, 200, w.status("/scoped", issue("openid", "Files.Write")))
 		require.Equal(t, 1, w.site.Count(userinfo))
@@ -219,7 +223,7 @@ func TestRefreshAhead(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		require.Equal(t, 200, w.status("/required", token))
 		time.Sleep(25 * time.Second)
-		w.site.SetOutage(authmwtest.BadGateway)
+		w.site.SetOutage(cloudrevetest.BadGateway)
 		before := w.site.Count(me)
 		for range 1000 {
 			require.Equal(t, 200, w.status("/required", token))
@@ -282,7 +286,7 @@ func TestBanAndRotationAreSeen(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		require.Equal(t, 200, w.status("/required", first))
 
-		w.site.SetSecret(strings.Repeat("another", 5))
+		require.NoError(t, w.site.SetSecret(strings.Repeat("another", 5)))
 		time.Sleep(introspect.MaxCacheTTL)
 		require.Equal(t, []int{401, 401, 200}, []int{w.status("/required", first), w.status("/required", second), w.status("/required", w.token(1))})
 	})
@@ -291,7 +295,7 @@ func TestBanAndRotationAreSeen(t *testing.T) {
 // TestExpiry shows that nothing is remembered past exp.
 func TestExpiry(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
-		w.site.SetTTL(10*time.Second, time.Hour)
+		require.NoError(t, w.site.SetTTL(10*time.Second, time.Hour))
 		token := w.token(1)
 		require.Equal(t, 200, w.status("/required", token))
 		time.Sleep(10*time.Second - 1)
@@ -302,13 +306,14 @@ func TestExpiry(t *testing.T) {
 		require.Equal(t, 1, w.site.Count(me))
 	})
 	synctest.Test(t, func(t *testing.T) { // even where the validator is told to be lenient
-		site := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{})
-		site.SetTTL(10*time.Second, time.Hour)
+		site, err := cloudrevetest.New(cloudrevetest.Config{})
+		require.NoError(t, err)
+		require.NoError(t, site.SetTTL(10*time.Second, time.Hour))
 		asked, err := introspect.New(siteURL, introspect.WithTransport(site))
 		require.NoError(t, err)
 		v, err := authmw.NewFromIntrospector(asked, authmw.WithLeeway(time.Minute))
 		require.NoError(t, err)
-		token := site.Issue(issuer.Identity{Subject: "wGH0"}).AccessToken
+		token := issue(t, site, issuer.Identity{Subject: "wGH0"}).AccessToken
 		_, err = v.Verify(t.Context(), token)
 		require.NoError(t, err)
 		time.Sleep(10 * time.Second)
@@ -338,7 +343,7 @@ func TestWithCacheTTL(t *testing.T) {
 
 // TestOutage stops the site midway.
 func TestOutage(t *testing.T) {
-	for _, outage := range []authmwtest.Outage{authmwtest.Unreachable, authmwtest.BadGateway} {
+	for _, outage := range []cloudrevetest.Outage{cloudrevetest.Unreachable, cloudrevetest.BadGateway} {
 		t.Run(fmt.Sprint(outage), func(t *testing.T) {
 			in(t, func(t *testing.T, w *world) {
 				known := w.token(1)
@@ -363,7 +368,7 @@ func TestOutage(t *testing.T) {
 				}
 				// One known token is asked about at each request of its user: alone, it cannot open the circuit.
 				require.Less(t, w.site.Count(me), 30+45, "of %d strangers", strangers)
-				w.site.SetOutage(authmwtest.NoOutage)
+				w.site.SetOutage(cloudrevetest.NoOutage)
 				time.Sleep(30 * time.Second)
 				require.Equal(t, 200, w.status("/required", known), "it recovers by itself")
 				for i := range 100 {
@@ -401,9 +406,9 @@ func TestHangingSite(t *testing.T) {
 func TestCircuitBreaker(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		fail := func(i int) {
-			w.site.SetOutage(authmwtest.BadGateway)
+			w.site.SetOutage(cloudrevetest.BadGateway)
 			require.Equal(t, 503, w.status("/required", w.token(i)))
-			w.site.SetOutage(authmwtest.NoOutage)
+			w.site.SetOutage(cloudrevetest.NoOutage)
 		}
 		for i := range 10 {
 			fail(i)
@@ -721,7 +726,8 @@ func TestAnswers(t *testing.T) {
 // TestScopesWithoutAClient has tokens as Cloudreve 4.12.0 to 4.16.0 issued to OAuth clients (CVE-2026-54560): the site takes
 // them for a user's own login, and they are bound here all the same.
 func TestScopesWithoutAClient(t *testing.T) {
-	cloudreve := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{})
+	cloudreve, err := cloudrevetest.New(cloudrevetest.Config{})
+	require.NoError(t, err)
 	site, err := introspect.New(siteURL, introspect.WithTransport(cloudreve))
 	require.NoError(t, err)
 	v, err := authmw.NewFromIntrospector(site)
@@ -733,14 +739,16 @@ func TestScopesWithoutAClient(t *testing.T) {
 		return err
 	}
 	grant := issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "Files.Write"}}
-	token := cloudreve.IssueWithoutClientID(grant).AccessToken
+	pair, err := cloudreve.IssueWithoutClientID(grant)
+	require.NoError(t, err)
+	token := pair.AccessToken
 	require.NoError(t, check(token, "Files.Read"))
 	require.ErrorIs(t, check(token, "Admin.Write"), authmw.ErrInsufficientScope)
 	token = authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0", Scopes: []string{}})
 	require.NoError(t, check(token))
 	require.ErrorIs(t, check(token, "Files.Read"), authmw.ErrInsufficientScope)
 	require.Equal(t, 2, cloudreve.Count("GET /api/v4/user/me"))
-	require.NoError(t, check(cloudreve.Issue(issuer.Identity{Subject: "wGH0"}).AccessToken, "Admin.Write"))
+	require.NoError(t, check(issue(t, cloudreve, issuer.Identity{Subject: "wGH0"}).AccessToken, "Admin.Write"))
 }
 
 // TestBounded shows that made-up tokens do not push out what is known of good ones.
@@ -767,4 +775,12 @@ func TestBounded(t *testing.T) {
 		require.NoError(t, site.Introspect(t.Context(), "good", claims))
 		require.Equal(t, 1+flood, asked)
 	})
+}
+
+// issue returns the tokens of a site for an identity.
+func issue(t testing.TB, site *cloudrevetest.Site, identity issuer.Identity) issuer.Pair {
+	t.Helper()
+	pair, err := site.Issue(identity)
+	require.NoError(t, err)
+	return pair
 }

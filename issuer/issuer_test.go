@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,40 +17,20 @@ import (
 
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/internal/capture"
 	"github.com/authmw/authmw/issuer"
 )
 
-// capture is what a real Cloudreve issued, and how it answered.
-type capture struct {
-	SecretKey string `json:"secret_key"`
-	SiteID    string `json:"site_id"`
-	Users     []struct{ Sub, Email, Password string }
-	Exchanges []struct {
-		Name string
-		Body struct {
-			Data json.RawMessage
-		}
-	}
-	Tokens []struct{ Name, Token string }
-}
-
-func readCapture(t *testing.T) (c capture) {
-	for _, file := range []string{"../testdata/cloudreve-4.14.json", "../testdata/cloudreve-4.14-exchanges.json"} {
-		data, err := os.ReadFile(file)
-		require.NoError(t, err)
-		require.NoError(t, json.Unmarshal(data, &c))
-	}
-	return c
-}
-
 // cloudreveState has the state of the capture's users.
-func (c capture) cloudreveState(_ context.Context, grant issuer.Identity) ([]byte, error) {
-	for _, user := range c.Users {
-		if user.Sub == grant.Subject {
-			return issuer.CloudreveStateHash(user.Email, user.Password, c.SiteID), nil
+func cloudreveState(c capture.Capture) issuer.Option {
+	return issuer.WithStateHash(func(_ context.Context, identity issuer.Identity) ([]byte, error) {
+		for _, user := range c.Users {
+			if user.Sub == identity.Subject {
+				return issuer.CloudreveStateHash(user.Email, user.Password, c.SiteID), nil
+			}
 		}
-	}
-	return nil, fmt.Errorf("%w: no such user", issuer.ErrInvalidGrant)
+		return nil, fmt.Errorf("%w: no such user", issuer.ErrInvalidGrant)
+	})
 }
 
 func payloadOf(t *testing.T, token string) (claims struct {
@@ -69,16 +48,20 @@ func payloadOf(t *testing.T, token string) (claims struct {
 
 // TestCloudrevePairs issues each pair of the capture again, to the byte.
 func TestCloudrevePairs(t *testing.T) {
-	c := readCapture(t)
+	c := capture.Read(t)
 	var expected []json.RawMessage
 	for _, exchange := range c.Exchanges {
 		switch exchange.Name {
 		case "login", "login_bob":
-			var data struct{ Token json.RawMessage }
-			require.NoError(t, json.Unmarshal(exchange.Body.Data, &data))
-			expected = append(expected, data.Token)
+			var answer struct {
+				Data struct{ Token json.RawMessage }
+			}
+			require.NoError(t, json.Unmarshal(exchange.Body, &answer))
+			expected = append(expected, answer.Data.Token)
 		case "refresh":
-			expected = append(expected, exchange.Body.Data)
+			var answer struct{ Data json.RawMessage }
+			require.NoError(t, json.Unmarshal(exchange.Body, &answer))
+			expected = append(expected, answer.Data)
 		}
 	}
 	require.Len(t, expected, 3)
@@ -92,7 +75,7 @@ func TestCloudrevePairs(t *testing.T) {
 				require.Equal(t, c.Tokens[n].Token, want.AccessToken)
 				now = want.AccessExpires.Add(-issuer.DefaultAccessTTL)
 			}
-			i, err := issuer.NewCloudreveCompatible([]byte(c.SecretKey), issuer.NewMemoryStore(), issuer.WithStateHash(c.cloudreveState),
+			i, err := issuer.NewCloudreveCompatible([]byte(c.SecretKey), issuer.NewMemoryStore(), cloudreveState(c),
 				issuer.WithClock(func() time.Time { return now }), issuer.WithNewID(func() string { return refresh.RootTokenID }),
 				issuer.WithClientTTL("393a1839-f52e-498e-9972-e77cc2241eee", time.Hour, 7776000*time.Second))
 			require.NoError(t, err)

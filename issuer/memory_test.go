@@ -7,14 +7,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/authmw/authmw/authmwtest"
 	"github.com/authmw/authmw/issuer"
+	"github.com/authmw/authmw/issuer/issuertest"
 )
 
 func TestMemoryStore(t *testing.T) {
-	authmwtest.TestStore(t, func(*testing.T) issuer.Store { return issuer.NewMemoryStore() }, nil)
+	issuertest.TestStore(t, func(*testing.T) issuer.Store { return issuer.NewMemoryStore() }, nil)
 	t.Run("revocations", func(t *testing.T) {
-		authmwtest.TestRevocations(t, func(*testing.T) issuer.Revocations { return issuer.NewMemoryStore() })
+		issuertest.TestRevocations(t, func(*testing.T) issuer.Revocations { return issuer.NewMemoryStore() })
 	})
 }
 

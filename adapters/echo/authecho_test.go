@@ -14,10 +14,11 @@ import (
 	"github.com/authmw/authmw"
 	authecho "github.com/authmw/authmw/adapters/echo"
 	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/authmwtest/adaptertest"
 )
 
 func TestAdapter(t *testing.T) {
-	authmwtest.TestAdapter(t, func(s authmwtest.Server) http.Handler {
+	adaptertest.TestAdapter(t, func(s adaptertest.Server) http.Handler {
 		e := echo.New()
 		if s.Recover != nil {
 			e.Use(recovery(s.Recover))
@@ -52,7 +53,7 @@ func recovery(recovered func(value any) bool) echo.MiddlewareFunc {
 	}
 }
 
-func middleware(m authmwtest.Middleware) echo.MiddlewareFunc {
+func middleware(m adaptertest.Middleware) echo.MiddlewareFunc {
 	switch m.Mode {
 	case authmw.None:
 		return authecho.None()

@@ -15,10 +15,11 @@ import (
 	"github.com/authmw/authmw"
 	authgin "github.com/authmw/authmw/adapters/gin"
 	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/authmwtest/adaptertest"
 )
 
 func TestAdapter(t *testing.T) {
-	authmwtest.TestAdapter(t, func(s authmwtest.Server) http.Handler {
+	adaptertest.TestAdapter(t, func(s adaptertest.Server) http.Handler {
 		r := newEngine()
 		if s.Recover != nil {
 			r.Use(recovery(s.Recover))
@@ -51,7 +52,7 @@ func recovery(abort func(value any) bool) gin.HandlerFunc {
 	}
 }
 
-func middleware(m authmwtest.Middleware) gin.HandlerFunc {
+func middleware(m adaptertest.Middleware) gin.HandlerFunc {
 	switch m.Mode {
 	case authmw.None:
 		return authgin.None()

@@ -10,10 +10,11 @@ import (
 	"github.com/authmw/authmw"
 	authhttp "github.com/authmw/authmw/adapters/nethttp"
 	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/authmwtest/adaptertest"
 )
 
 func TestAdapter(t *testing.T) {
-	authmwtest.TestAdapter(t, func(s authmwtest.Server) http.Handler {
+	adaptertest.TestAdapter(t, func(s adaptertest.Server) http.Handler {
 		mux := http.NewServeMux()
 		for _, route := range s.Routes {
 			mux.Handle(route.Method+" "+route.Path, middleware(route.Middleware)(http.HandlerFunc(
@@ -45,7 +46,7 @@ func recovery(recovered func(value any) bool, next http.Handler) http.Handler {
 	})
 }
 
-func middleware(m authmwtest.Middleware) func(http.Handler) http.Handler {
+func middleware(m adaptertest.Middleware) func(http.Handler) http.Handler {
 	switch m.Mode {
 	case authmw.None:
 		return authhttp.None()

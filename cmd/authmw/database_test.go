@@ -2,7 +2,6 @@ package main
 
 import (
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/authmw/authmw/internal/capture"
 )
 
 // What a real Cloudreve 4.14 had in its database.
@@ -18,31 +19,6 @@ const (
 	salt   = "ZEx2mW5HFJ3xS2PzCa8vt08X8sAdE6I4DXzCkLGOQWMuG6J3F0cXatEpkchhVLfv"
 	siteID = "0df9c55a-6f5a-4d52-bee4-b5a59b5b0a15"
 )
-
-type captureFile struct {
-	SecretKey string `json:"secret_key"`
-	Tokens    []struct{ Name, Token string }
-	Users     []struct{ Sub, Email, Password string }
-}
-
-func capture(t testing.TB) (c captureFile) {
-	for _, name := range []string{"cloudreve-4.14.json", "cloudreve-4.14-exchanges.json"} {
-		content, err := os.ReadFile(filepath.Join("..", "..", "testdata", name))
-		require.NoError(t, err)
-		require.NoError(t, json.Unmarshal(content, &c))
-	}
-	return c
-}
-
-func (c captureFile) token(t *testing.T, name string) string {
-	for _, token := range c.Tokens {
-		if token.Name == name {
-			return token.Token
-		}
-	}
-	t.Fatalf("no token %s was captured", name)
-	return ""
-}
 
 // dialect is what differs between the databases that Cloudreve can have.
 type dialect struct {
@@ -84,7 +60,7 @@ func fill(t *testing.T, source string, d dialect) {
 		return "(" + list + ")"
 	}
 	now := captured.Format(time.DateTime)
-	c := capture(t)
+	c := capture.Read(t)
 	for _, setting := range [][2]string{{"access_token_ttl", "3600"}, {"refresh_token_ttl", "1209600"}, {"secret_key", c.SecretKey},
 		{"hash_id_salt", salt}, {"siteID", siteID}, {"db_version_4.14.0", "installed"}, {"db_version_3.8.3", "installed"}} {
 		exec("INSERT INTO settings ("+columns+"name, value) VALUES "+values(5), now, now, nil, setting[0], setting[1])

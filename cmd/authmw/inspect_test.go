@@ -14,12 +14,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/internal/capture"
 	"github.com/authmw/authmw/masterkey"
 )
 
 // TestColor shows the colours of a terminal, which scripts do not have.
 func TestColor(t *testing.T) {
-	c := capture(t)
+	c := capture.Read(t)
 	for _, row := range []struct{ name, key, want string }{
 		{"the right key", c.SecretKey, "\x1b[32mVERIFIED\x1b[0m: signed with"},
 		{"another", strings.Repeat("another ", 8), "\x1b[31mNOT VERIFIED\x1b[0m: there is no signature"},
@@ -28,7 +29,7 @@ func TestColor(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			var out, err strings.Builder
 			program := &cli{in: strings.NewReader(""), out: &out, err: &err, color: true, now: func() time.Time { return captured }}
-			args := []string{"inspect", c.token(t, "login, access")}
+			args := []string{"inspect", c.Named(t, "login, access")}
 			if row.key != "" {
 				program.in = strings.NewReader(row.key)
 				args = append(args, "--key-file", "-")
@@ -42,14 +43,14 @@ func TestColor(t *testing.T) {
 // inspect types a command with the captured key on standard input.
 func inspect(t *testing.T, args ...string) (out string, status int) {
 	var b strings.Builder
-	program := &cli{in: strings.NewReader(capture(t).SecretKey), out: &b, err: &b, now: func() time.Time { return captured }}
+	program := &cli{in: strings.NewReader(capture.Read(t).SecretKey), out: &b, err: &b, now: func() time.Time { return captured }}
 	status = program.run(t.Context(), append(args, "--key-file", "-"))
 	return b.String(), status
 }
 
 // signed returns a token with this payload, signed with the captured key.
 func signed(t *testing.T, payload string) string {
-	token, _ := sign("eyJhbGciOiJIUzI1NiJ9."+base64.RawURLEncoding.EncodeToString([]byte(payload))+".", []byte(capture(t).SecretKey))
+	token, _ := sign("eyJhbGciOiJIUzI1NiJ9."+base64.RawURLEncoding.EncodeToString([]byte(payload))+".", []byte(capture.Read(t).SecretKey))
 	return token
 }
 
@@ -94,7 +95,7 @@ func TestHostileTokens(t *testing.T) {
 // FuzzInspect holds that no input breaks inspect, that it says of a token what the library does, that nothing is called
 // verified for which the library found the signature wrong, and that what is printed keeps to its lines.
 func FuzzInspect(f *testing.F) {
-	c := capture(f)
+	c := capture.Read(f)
 	for _, token := range c.Tokens {
 		f.Add(token.Token)
 	}

@@ -20,8 +20,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw"
-	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/authmwtest/cloudrevetest"
 	"github.com/authmw/authmw/client"
+	"github.com/authmw/authmw/internal/capture"
 	"github.com/authmw/authmw/masterkey"
 )
 
@@ -92,11 +93,11 @@ func params(t *testing.T, dir string, setup func(*testscript.Env) error) testscr
 		UpdateScripts:       os.Getenv("AUTHMW_UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv(nowVariable, captured.Format(time.RFC3339))
-			c := capture(t)
+			c := capture.Read(t)
 			env.Setenv("KEY", c.SecretKey)
 			env.Setenv("SALT", salt)
-			env.Setenv("TOKEN", c.token(t, "login, access"))
-			env.Setenv("REFRESH", c.token(t, "login, refresh"))
+			env.Setenv("TOKEN", c.Named(t, "login, access"))
+			env.Setenv("REFRESH", c.Named(t, "login, refresh"))
 			env.Setenv("TERM", "xterm")
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each command otherwise
 			env.Setenv("SITE", standIn(t, siteID, captured).URL)
@@ -141,7 +142,7 @@ func params(t *testing.T, dir string, setup func(*testscript.Env) error) testscr
 			},
 			// site WHAT ... does something to the live site, or prints how often it was asked for something.
 			"site": func(ts *testscript.TestScript, _ bool, args []string) {
-				site := ts.Value("site").(*authmwtest.Cloudreve)
+				site := ts.Value("site").(*cloudrevetest.Site)
 				switch args[0] {
 				case "age": // has the tokens in a folder's files be of yesterday
 					files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[1]), "http*.json"))
@@ -160,9 +161,9 @@ func params(t *testing.T, dir string, setup func(*testscript.Env) error) testscr
 				case "ban":
 					site.SetBanned(args[1], true)
 				case "down":
-					site.SetOutage(authmwtest.BadGateway)
+					site.SetOutage(cloudrevetest.BadGateway)
 				case "up":
-					site.SetOutage(authmwtest.NoOutage)
+					site.SetOutage(cloudrevetest.NoOutage)
 				case "count":
 					_, err := fmt.Fprintln(ts.Stdout(), site.Count(args[1]))
 					ts.Check(err)
@@ -184,7 +185,8 @@ func params(t *testing.T, dir string, setup func(*testscript.Env) error) testscr
 
 // standIn is a stand-in for a site with the captured key. Below some paths it does as other servers do.
 func standIn(t *testing.T, id string, now time.Time) *httptest.Server {
-	site := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{Secret: capture(t).SecretKey, SiteID: id, Now: func() time.Time { return now }})
+	site, err := cloudrevetest.New(cloudrevetest.Config{Secret: capture.Read(t).SecretKey, SiteID: id, Now: func() time.Time { return now }})
+	require.NoError(t, err)
 	mux := http.NewServeMux()
 	mux.Handle("/", site)
 	mux.HandleFunc("/yes/", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, `{"code":0,"data":"4.14.0"}`) })
@@ -216,11 +218,12 @@ func standIn(t *testing.T, id string, now time.Time) *httptest.Server {
 }
 
 // liveSite is a site for one script, with a clock that runs, and a storage host that it redirects to.
-func liveSite(t *testing.T) (*authmwtest.Cloudreve, *httptest.Server) {
-	site := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{Users: []authmwtest.CloudreveUser{
+func liveSite(t *testing.T) (*cloudrevetest.Site, *httptest.Server) {
+	site, err := cloudrevetest.New(cloudrevetest.Config{Users: []cloudrevetest.User{
 		{ID: "wGH0", Email: "admin@example.com", Password: "Passw0rd!", Nickname: "admin"},
 		{ID: "ogUy", Email: "bob@example.com", Password: "Passw0rd!", Nickname: "bob\x1b[31m", OTP: "123456"},
 	}})
+	require.NoError(t, err)
 	storage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		assert.Empty(t, r.Header.Get("Authorization"))
 		_, _ = io.WriteString(w, "from storage")
@@ -238,8 +241,8 @@ func liveSite(t *testing.T) (*authmwtest.Cloudreve, *httptest.Server) {
 
 // TestStatus shows the exit statuses that scripts go by.
 func TestStatus(t *testing.T) {
-	c := capture(t)
-	token := c.token(t, "login, access")
+	c := capture.Read(t)
+	token := c.Named(t, "login, access")
 	for _, row := range []struct {
 		name string
 		key  string

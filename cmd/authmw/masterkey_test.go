@@ -27,6 +27,7 @@ import (
 	"github.com/authmw/authmw"
 	authhttp "github.com/authmw/authmw/adapters/nethttp"
 	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/internal/capture"
 	"github.com/authmw/authmw/masterkey"
 )
 
@@ -38,7 +39,7 @@ func TestDatabase(t *testing.T) {
 			db := openServer(t, kind.dialect, kind.create(t))
 			key, err := masterkey.Database(db)(t.Context())
 			require.NoError(t, err)
-			require.Equal(t, capture(t).SecretKey, string(key.Secret))
+			require.Equal(t, capture.Read(t).SecretKey, string(key.Secret))
 			value, err := masterkey.ReadSetting(t.Context(), db, "hash_id_salt")
 			require.NoError(t, err)
 			require.Equal(t, salt, value)
@@ -197,7 +198,7 @@ func TestRotationUnderLoad(t *testing.T) {
 					return w.Code
 				}
 
-				key := capture(t).SecretKey
+				key := capture.Read(t).SecretKey
 				token := func() string { return authmwtest.Mint(t, []byte(key), authmw.Claims{Subject: "wGH0"}) }
 				valid := []string{token()} // what users have: of the current key, and of the one before
 				type rotated struct {

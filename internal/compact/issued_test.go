@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/authmw/authmw/internal/capture"
 )
 
 // TestIssuedStart shows that what is known of a token by its beginning is what reading it would find.
@@ -20,7 +22,7 @@ func TestIssuedStart(t *testing.T) {
 // FuzzIssued holds the way that knows Cloudreve's payloads by their looks against the plain one, without the detour of a
 // token.
 func FuzzIssued(f *testing.F) {
-	_, tokens := readCapture(f)
+	tokens := capture.Read(f).Tokens
 	for _, token := range tokens {
 		var segment [512]byte
 		n, ok := decode(segment[:], strings.Split(token.Token, ".")[1])
@@ -52,9 +54,9 @@ func FuzzIssued(f *testing.F) {
 
 // TestIssuedIsWhatIsIssued shows that real access tokens go the fast way.
 func TestIssuedIsWhatIsIssued(t *testing.T) {
-	secret, tokens := readCapture(t)
-	for _, token := range tokens {
-		payload, err := payloadOf(NewVerifier([]byte(secret)), token.Token)
+	captured := capture.Read(t)
+	for _, token := range captured.Tokens {
+		payload, err := payloadOf(NewVerifier([]byte(captured.SecretKey)), token.Token)
 		require.NoError(t, err)
 		var claims Claims
 		require.Equal(t, token.TokenType == "access", parseIssued([]byte(payload), &claims), token.Name)

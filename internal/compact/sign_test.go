@@ -8,6 +8,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/authmw/authmw/internal/capture"
 )
 
 // signedClaims is how Cloudreve declares what it signs with golang-jwt. jti is package issuer's.
@@ -42,9 +44,9 @@ func oracleSign(t *testing.T, c *Claims) string {
 
 // TestSignCloudreveTokens signs again what a real Cloudreve signed.
 func TestSignCloudreveTokens(t *testing.T) {
-	secret, tokens := readCapture(t)
-	v, s := NewVerifier([]byte(secret)), NewSigner([]byte(secret))
-	for _, token := range tokens {
+	captured := capture.Read(t)
+	v, s := NewVerifier([]byte(captured.SecretKey)), NewSigner([]byte(captured.SecretKey))
+	for _, token := range captured.Tokens {
 		claims := Claims{Refresh: new(Refresh)}
 		require.NoError(t, v.Verify(token.Token, Expect{TokenType: token.TokenType, Now: at(token.Nbf)}, &claims), token.Name)
 		require.Equal(t, token.TokenType == "refresh", claims.Refresh.RootTokenID != "", token.Name)

@@ -4,9 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +13,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/authmw/authmw/internal/capture"
 	"github.com/authmw/authmw/internal/hostile"
 	"github.com/authmw/authmw/internal/strictjson"
 )
@@ -42,33 +41,12 @@ func at(seconds int64) func() time.Time {
 	return func() time.Time { return time.Unix(seconds, 0) }
 }
 
-type issuedToken struct {
-	Name, Token, Sub string
-	TokenType        string `json:"token_type"`
-	Exp, Nbf         int64
-	Scopes           []string
-	ClientID         string `json:"client_id"`
-}
-
-func readCapture(t testing.TB) (secret string, tokens []issuedToken) {
-	t.Helper()
-	data, err := os.ReadFile("../../testdata/cloudreve-4.14.json")
-	require.NoError(t, err)
-	var capture struct {
-		SecretKey string `json:"secret_key"`
-		Tokens    []issuedToken
-	}
-	require.NoError(t, json.Unmarshal(data, &capture))
-	require.NotEmpty(t, capture.Tokens)
-	return capture.SecretKey, capture.Tokens
-}
-
 // TestCloudreveTokens has every token of a real Cloudreve, of both types, under both expectations.
 func TestCloudreveTokens(t *testing.T) {
-	secret, tokens := readCapture(t)
-	v := NewVerifier([]byte(secret))
+	captured := capture.Read(t)
+	v := NewVerifier([]byte(captured.SecretKey))
 	other := map[string]string{"access": "refresh", "refresh": "access"}
-	for _, token := range tokens {
+	for _, token := range captured.Tokens {
 		t.Run(token.Name, func(t *testing.T) {
 			var claims Claims
 			require.NoError(t, v.Verify(token.Token, Expect{TokenType: token.TokenType, Now: at(token.Nbf)}, &claims))
@@ -352,7 +330,7 @@ func FuzzDifferential(f *testing.F) {
 // FuzzToken compares any token as it is. Nothing but what was signed is ever accepted.
 func FuzzToken(f *testing.F) {
 	good := sign(testSecret, `{"alg":"HS256","typ":"JWT"}`, `{"token_type":"access","sub":"wGH0","exp":1795434589,"nbf":1795430989}`)
-	_, tokens := readCapture(f)
+	tokens := capture.Read(f).Tokens
 	for _, token := range tokens {
 		f.Add(token.Token)
 	}

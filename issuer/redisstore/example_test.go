@@ -61,7 +61,7 @@ func ExampleNew_cluster() {
 }
 
 // Who logs out of Cloudreve cannot refresh here any more, and the other way round.
-func ExampleNewCloudreve() {
+func ExampleNewCloudreveRevocations() {
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379"}) // the one in Cloudreve's conf.ini
 	i, err := issuer.NewCloudreveCompatible(secret, redisstore.NewCloudreveRevocations(client))
 	if err != nil {

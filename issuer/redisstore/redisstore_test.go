@@ -30,6 +30,7 @@ import (
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/authmwtest"
 	"github.com/authmw/authmw/issuer"
+	"github.com/authmw/authmw/issuer/issuertest"
 	"github.com/authmw/authmw/issuer/redisstore"
 	"github.com/authmw/authmw/session"
 )
@@ -70,7 +71,7 @@ func testStore(t *testing.T, client redis.UniversalClient, node *redis.Client) {
 		require.NoError(t, node.FlushAll(t.Context()).Err())
 		return redisstore.New(client)
 	}
-	authmwtest.TestStore(t, open, func(t *testing.T, d time.Duration) {
+	issuertest.TestStore(t, open, func(t *testing.T, d time.Duration) {
 		owners, err := node.Keys(t.Context(), "authmw:{*}:families").Result()
 		require.NoError(t, err)
 		for _, key := range owners {
@@ -97,12 +98,12 @@ return 1
 
 func TestRevocations(t *testing.T) {
 	client := connect(t)
-	authmwtest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.New(client) })
+	issuertest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.New(client) })
 }
 
 func TestCloudreve(t *testing.T) {
 	client := startRedis(t).client(t, nil)
-	authmwtest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.NewCloudreveRevocations(client) })
+	issuertest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.NewCloudreveRevocations(client) })
 }
 
 // cloudreveValue is what a real Cloudreve 4.14 wrote for a family that was logged out.
@@ -737,7 +738,7 @@ func TestCluster(t *testing.T) {
 	}, 20*time.Second, 10*time.Millisecond)
 	testStore(t, client, s.client(t, nil))
 	t.Run("revocations", func(t *testing.T) {
-		authmwtest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.New(client) })
+		issuertest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.New(client) })
 	})
 }
 

@@ -1,4 +1,4 @@
-package authmwtest_test
+package cloudrevetest_test
 
 import (
 	"bytes"
@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -20,34 +19,15 @@ import (
 
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/authmwtest/cloudrevetest"
+	"github.com/authmw/authmw/internal/capture"
 	"github.com/authmw/authmw/issuer"
 )
-
-type capture struct {
-	SecretKey string `json:"secret_key"`
-	SiteID    string `json:"site_id"`
-	Users     []struct{ Sub, Email, Password string }
-	Exchanges []exchange
-}
-
-type exchange struct {
-	Name, Method, Path, Authorization string
-	Request                           json.RawMessage
-	Status                            int
-	ContentType                       string `json:"content_type"`
-	CacheControl                      string `json:"cache_control"`
-	Body                              json.RawMessage
-}
 
 // TestExchanges replays what was said to a real Cloudreve, in the same order, and compares the answers to the byte, but
 // for correlation IDs and for the root_token_id of a new login, which is random.
 func TestExchanges(t *testing.T) {
-	var c capture
-	for _, file := range []string{"../testdata/cloudreve-4.14.json", "../testdata/cloudreve-4.14-exchanges.json"} {
-		data, err := os.ReadFile(file)
-		require.NoError(t, err)
-		require.NoError(t, json.Unmarshal(data, &c))
-	}
+	c := capture.Read(t)
 	profiles := map[string]json.RawMessage{}
 	for _, e := range c.Exchanges {
 		var answer struct {
@@ -60,14 +40,15 @@ func TestExchanges(t *testing.T) {
 		}
 	}
 	var now time.Time
-	config := authmwtest.CloudreveConfig{Secret: c.SecretKey, SiteID: c.SiteID, Now: func() time.Time { return now }}
+	config := cloudrevetest.Config{Secret: c.SecretKey, SiteID: c.SiteID, Now: func() time.Time { return now }}
 	for _, user := range c.Users {
 		nickname, _, _ := strings.Cut(user.Email, "@")
-		config.Users = append(config.Users, authmwtest.CloudreveUser{
+		config.Users = append(config.Users, cloudrevetest.User{
 			ID: user.Sub, Email: user.Email, Password: "Passw0rd!", Stored: user.Password, Nickname: nickname, Profile: profiles[user.Email],
 		})
 	}
-	site := authmwtest.NewCloudreve(t, config)
+	site, err := cloudrevetest.New(config)
+	require.NoError(t, err)
 	site.Handle("GET /api/v4/share", authmw.Required, http.NotFoundHandler(), "Shares.Read")
 
 	correlation := regexp.MustCompile(`,"correlation_id":"[0-9a-f-]{36}"`)
@@ -133,10 +114,11 @@ func compacted(t *testing.T, text json.RawMessage) []byte {
 // TestCloudreve turns each of the stand-in's switches.
 func TestCloudreve(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		site := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{Users: []authmwtest.CloudreveUser{
+		site, err := cloudrevetest.New(cloudrevetest.Config{Users: []cloudrevetest.User{
 			{ID: "wGH0", Email: "admin@example.com", Password: "Passw0rd!"},
 			{ID: "ogUy", Email: "bob@example.com", Password: "Passw0rd!", OTP: "123456"},
 		}})
+		require.NoError(t, err)
 		httpClient := &http.Client{Transport: site}
 		do := func(method, path, token, body string) (status int, answer string, err error) {
 			r, err := http.NewRequestWithContext(t.Context(), method, "http://cloud.example.com/api/v4"+path, strings.NewReader(body))
@@ -167,7 +149,7 @@ func TestCloudreve(t *testing.T) {
 		}
 		me := func(pair issuer.Pair) int { return code("GET", "/user/me", pair.AccessToken, "") }
 
-		admin, bob := site.Issue(issuer.Identity{Subject: "wGH0"}), site.Issue(issuer.Identity{Subject: "ogUy"})
+		admin, bob := issue(t, site, issuer.Identity{Subject: "wGH0"}), issue(t, site, issuer.Identity{Subject: "ogUy"})
 		require.Equal(t, []int{0, 0, 0, 0}, []int{me(admin), me(bob), refresh(admin), refresh(bob)})
 		for subject, want := range map[string]int{"not an ID": 404, "nobody": 50001} {
 			token := authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: subject})
@@ -191,20 +173,20 @@ func TestCloudreve(t *testing.T) {
 		require.Equal(t, 0, code("POST", "/session/token/2fa", "", `{"otp":"123456","session_id":"`+second[1]+`"}`))
 		require.Equal(t, 404, code("POST", "/session/token/2fa", "", `{"otp":"123456","session_id":"`+second[1]+`"}`), "it works once")
 
-		site.SetOutage(authmwtest.RedisDown)
+		site.SetOutage(cloudrevetest.RedisDown)
 		status, answer, err := do("POST", "/session/token/refresh", "", `{"refresh_token":"`+admin.RefreshToken+`"}`)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusInternalServerError, status)
 		require.Empty(t, answer)
 		require.Equal(t, 0, me(admin))
-		site.SetOutage(authmwtest.BadGateway)
+		site.SetOutage(cloudrevetest.BadGateway)
 		status, _, err = do("GET", "/user/me", "", "")
 		require.NoError(t, err)
 		require.Equal(t, http.StatusBadGateway, status)
-		site.SetOutage(authmwtest.Unreachable)
+		site.SetOutage(cloudrevetest.Unreachable)
 		_, _, err = do("GET", "/user/me", "", "")
 		require.Error(t, err)
-		site.SetOutage(authmwtest.NoOutage)
+		site.SetOutage(cloudrevetest.NoOutage)
 
 		site.SetLatency(time.Minute)
 		began := time.Now()
@@ -216,22 +198,22 @@ func TestCloudreve(t *testing.T) {
 		httpClient.Timeout = 0
 		site.SetLatency(0)
 
-		site.SetTTL(time.Second, time.Minute)
-		short := site.Issue(issuer.Identity{Subject: "wGH0"})
+		require.NoError(t, site.SetTTL(time.Second, time.Minute))
+		short := issue(t, site, issuer.Identity{Subject: "wGH0"})
 		time.Sleep(time.Second)
 		require.Equal(t, []int{401, 0}, []int{me(short), refresh(short)})
 		time.Sleep(time.Minute)
 		require.Equal(t, []int{401, 40020}, []int{me(short), refresh(short)})
 
-		site.SetSecret(strings.Repeat("another", 5))
+		require.NoError(t, site.SetSecret(strings.Repeat("another", 5)))
 		require.Equal(t, []int{401, 40020}, []int{me(admin), refresh(admin)})
 
-		client := site.Issue(issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "email"}})
+		client := issue(t, site, issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "email"}})
 		require.Equal(t, 40089, me(client))
 		_, answer, err = do("GET", "/session/oauth/userinfo", client.AccessToken, "")
 		require.NoError(t, err)
 		require.JSONEq(t, `{"sub":"wGH0","email":"admin@example.com","email_verified":true}`, answer)
-		client = site.Issue(issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"profile"}})
+		client = issue(t, site, issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"profile"}})
 		require.Equal(t, 403, code("GET", "/session/oauth/userinfo", client.AccessToken, ""))
 
 		for _, request := range []string{"GET /session/token", "HEAD /user/me", "GET /nowhere"} {
@@ -246,10 +228,12 @@ func TestCloudreve(t *testing.T) {
 
 // TestCloudreveTokensWithoutClientID has the tokens of CVE-2026-54560, which the site takes for a user's own login.
 func TestCloudreveTokensWithoutClientID(t *testing.T) {
-	site := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{})
+	site, err := cloudrevetest.New(cloudrevetest.Config{})
+	require.NoError(t, err)
 	site.Handle("GET /api/v4/share", authmw.Required, http.NotFoundHandler(), "Shares.Read")
 	grant := issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "offline_access"}}
-	pair := site.IssueWithoutClientID(grant)
+	pair, err := site.IssueWithoutClientID(grant)
+	require.NoError(t, err)
 	v, err := authmw.New([]byte(authmwtest.Secret))
 	require.NoError(t, err)
 	claims, err := v.Verify(t.Context(), pair.AccessToken)
@@ -273,7 +257,7 @@ func TestCloudreveTokensWithoutClientID(t *testing.T) {
 	}
 	status, _ := do("GET", "/share", pair.AccessToken, nil)
 	require.Equal(t, http.StatusNotFound, status, "the route's own answer")
-	_, answer := do("GET", "/share", site.Issue(grant).AccessToken, nil)
+	_, answer := do("GET", "/share", issue(t, site, grant).AccessToken, nil)
 	require.Contains(t, answer, "Insufficient scope: Shares.Read")
 	// The length of a body of a type of its own is not known to the client.
 	_, answer = do("POST", "/session/token/refresh", "", io.NopCloser(strings.NewReader(`{"refresh_token":"`+pair.RefreshToken+`"}`)))
@@ -287,4 +271,12 @@ func TestCloudreveTokensWithoutClientID(t *testing.T) {
 		_, answer = do("GET", "/site/ping", input+"."+base64.RawURLEncoding.EncodeToString(signature), nil)
 		require.Contains(t, answer, `{"code":404,"msg":"User not found"`, change)
 	}
+}
+
+// issue returns the tokens of a site for an identity.
+func issue(t testing.TB, site *cloudrevetest.Site, identity issuer.Identity) issuer.Pair {
+	t.Helper()
+	pair, err := site.Issue(identity)
+	require.NoError(t, err)
+	return pair
 }

@@ -1,4 +1,4 @@
-package authmwtest
+package issuertest
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/internal/require"
 	"github.com/authmw/authmw/internal/uuid"
 	"github.com/authmw/authmw/issuer"
 )
@@ -45,7 +45,7 @@ func TestStore(t *testing.T, open func(t *testing.T) issuer.Store, advance func(
 	for _, failover := range []bool{false, true} {
 		for seed := range uint64(20) {
 			t.Run(fmt.Sprintf("life %d, failover %v", seed, failover), func(t *testing.T) {
-				clock := NewClock(start)
+				clock := authmwtest.NewClock(start)
 				forgetful := &forgetfulStore{Store: open(t), now: clock.Now}
 				faults := &faultyStore{Store: forgetful}
 				test := lifeTest{seed: seed, faults: &faults.faults, clock: clock, rotating: true}
@@ -60,7 +60,7 @@ func TestStore(t *testing.T, open func(t *testing.T) issuer.Store, advance func(
 					}
 				}
 				test.run(t, func(options ...issuer.Option) (*issuer.Issuer, error) {
-					return issuer.New([]byte(Secret), faults, options...)
+					return issuer.New([]byte(authmwtest.Secret), faults, options...)
 				})
 			})
 		}
@@ -73,7 +73,7 @@ func TestRevocations(t *testing.T, open func(t *testing.T) issuer.Revocations) {
 	for _, failover := range []bool{false, true} {
 		for seed := range uint64(20) {
 			t.Run(fmt.Sprintf("life %d, failover %v", seed, failover), func(t *testing.T) {
-				clock := NewClock(start)
+				clock := authmwtest.NewClock(start)
 				forgetful := &forgetfulRevocations{Revocations: open(t), now: clock.Now}
 				faults := &faultyRevocations{Revocations: forgetful}
 				test := lifeTest{seed: seed, faults: &faults.faults, clock: clock, advance: clock.Advance}
@@ -81,7 +81,7 @@ func TestRevocations(t *testing.T, open func(t *testing.T) issuer.Revocations) {
 					test.forget = forgetful.forget
 				}
 				test.run(t, func(options ...issuer.Option) (*issuer.Issuer, error) {
-					return issuer.NewCloudreveCompatible([]byte(Secret), faults, options...)
+					return issuer.NewCloudreveCompatible([]byte(authmwtest.Secret), faults, options...)
 				})
 			})
 		}
@@ -390,7 +390,7 @@ func testThief(t *testing.T, shared issuer.Store, advance func(*testing.T, time.
 			{"thief", 2, nil, 0}, {"thief", 3, nil, 0}, {"thief", 4, nil, 0}, {"thief", 5, nil, 0}, {"user", 4, issuer.ErrReused, 0}, {"thief", 6, issuer.ErrRevoked, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			clock := NewClock(start)
+			clock := authmwtest.NewClock(start)
 			store := &forgetfulStore{Store: shared, now: clock.Now}
 			pass := func(d time.Duration) {
 				clock.Advance(d)
@@ -401,7 +401,7 @@ func testThief(t *testing.T, shared issuer.Store, advance func(*testing.T, time.
 			}
 			var reused int
 			identity := issuer.Identity{Subject: id(t, "subject")}
-			i, err := issuer.New([]byte(Secret), store, issuer.WithClock(clock.Now), issuer.WithGrace(40*time.Second),
+			i, err := issuer.New([]byte(authmwtest.Secret), store, issuer.WithClock(clock.Now), issuer.WithGrace(40*time.Second),
 				issuer.WithObserver(func(_ context.Context, event issuer.Event) {
 					require.Equal(t, issuer.Event{Identity: identity, Err: issuer.ErrReused, Ended: 1}, event)
 					reused++
@@ -451,7 +451,7 @@ func testAtOnce(t *testing.T, store issuer.Store, grace time.Duration) {
 	issuers := make([]*issuer.Issuer, 2)
 	for n := range issuers {
 		var err error
-		issuers[n], err = issuer.New([]byte(Secret), store, issuer.WithGrace(grace), issuer.WithTTL(time.Minute, time.Hour))
+		issuers[n], err = issuer.New([]byte(authmwtest.Secret), store, issuer.WithGrace(grace), issuer.WithTTL(time.Minute, time.Hour))
 		require.NoError(t, err)
 	}
 	first, err := issuers[0].Issue(t.Context(), issuer.Identity{Subject: id(t, "subject")})
@@ -589,7 +589,7 @@ func testRevocationSteps(t *testing.T, revocations issuer.Revocations) {
 // faults make the next operation of a store fail, before or after it took effect.
 type faults struct{ before, after bool }
 
-var errFault = errors.New("authmwtest: the store is down")
+var errFault = errors.New("issuertest: the store is down")
 
 func (f *faults) around(operation func() error) error {
 	before, after := f.before, f.after
@@ -769,7 +769,7 @@ func (l *life) newest() int64 { return slices.Max(slices.Collect(maps.Keys(l.tok
 type lifeTest struct {
 	seed     uint64
 	faults   *faults
-	clock    *Clock
+	clock    *authmwtest.Clock
 	rotating bool
 	advance  func(time.Duration)
 	forget   func(t *testing.T, from time.Time) // nil if the store never does

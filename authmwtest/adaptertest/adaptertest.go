@@ -1,4 +1,4 @@
-package authmwtest
+package adaptertest
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/internal/require"
 )
 
 // Server is what [TestAdapter] asks an adapter's own test to build.
@@ -208,18 +208,18 @@ func (a answer) requireDenied(t *testing.T, code string) {
 
 func newValidator(t *testing.T, options ...authmw.Option) *authmw.Validator {
 	t.Helper()
-	v, err := authmw.New([]byte(Secret), append(options, authmw.WithClock(func() time.Time { return now }))...)
+	v, err := authmw.New([]byte(authmwtest.Secret), append(options, authmw.WithClock(func() time.Time { return now }))...)
 	require.NoError(t, err)
 	return v
 }
 
 func accessToken(t *testing.T, change func(*authmw.Claims)) string {
 	t.Helper()
-	claims := authmw.Claims{Subject: subject, NotBefore: now, ExpiresAt: now.Add(TTL)}
+	claims := authmw.Claims{Subject: subject, NotBefore: now, ExpiresAt: now.Add(authmwtest.TTL)}
 	if change != nil {
 		change(&claims)
 	}
-	return Mint(t, []byte(Secret), claims)
+	return authmwtest.Mint(t, []byte(authmwtest.Secret), claims)
 }
 
 func testCredentials(t *testing.T, build func(Server) http.Handler) {
@@ -258,7 +258,7 @@ func testCredentials(t *testing.T, build func(Server) http.Handler) {
 		{name: "garbage", authorization: []string{"Bearer garbage"}, code: "malformed_token"},
 		{name: "longer than 8 KiB", authorization: []string{"Bearer " + strings.Repeat(".", 8193)}, code: "malformed_token"},
 		{name: "node signature", authorization: []string{"Bearer Cr c2lnbmF0dXJl:0"}, code: "node_signature"},
-		{name: "other secret", authorization: []string{"Bearer " + Mint(t, []byte(Secret+"!"), authmw.Claims{
+		{name: "other secret", authorization: []string{"Bearer " + authmwtest.Mint(t, []byte(authmwtest.Secret+"!"), authmw.Claims{
 			Subject: subject, NotBefore: now})}, code: "invalid_signature"},
 		{name: "expired", authorization: []string{"Bearer " + accessToken(t, func(c *authmw.Claims) {
 			c.ExpiresAt = now
@@ -330,7 +330,7 @@ func testRequests(t *testing.T, build func(Server) http.Handler) {
 	}
 	s.start(t, build(Server{Routes: routes}))
 	valid := http.Header{"Authorization": {"Bearer " + accessToken(t, nil)}}
-	forged := http.Header{"Authorization": {"Bearer " + Mint(t, []byte(Secret+"!"), authmw.Claims{Subject: subject, NotBefore: now})}}
+	forged := http.Header{"Authorization": {"Bearer " + authmwtest.Mint(t, []byte(authmwtest.Secret+"!"), authmw.Claims{Subject: subject, NotBefore: now})}}
 	with := func(header http.Header, name, value string) http.Header {
 		header = header.Clone()
 		if header == nil {
@@ -381,7 +381,7 @@ func testRequests(t *testing.T, build func(Server) http.Handler) {
 	events.Store(0)
 	s.send(t, http.MethodGet, "/required", valid)
 	s.send(t, http.MethodGet, "/required", nil)
-	require.EqualValues(t, 2, events.Load(), "each request is decided on once")
+	require.Equal(t, int64(2), events.Load(), "each request is decided on once")
 }
 
 // testContext looks at the context that a handler gets besides the claims.
@@ -406,14 +406,14 @@ func testContext(t *testing.T, build func(Server) http.Handler) {
 
 // testTime lets a token expire between two requests.
 func testTime(t *testing.T, build func(Server) http.Handler) {
-	clock := NewClock(now)
-	v, err := authmw.New([]byte(Secret), authmw.WithClock(clock.Now))
+	clock := authmwtest.NewClock(now)
+	v, err := authmw.New([]byte(authmwtest.Secret), authmw.WithClock(clock.Now))
 	require.NoError(t, err)
 	s := site{validator: v}
 	s.start(t, build(Server{Routes: s.modes(t)}))
 	header := http.Header{"Authorization": {"Bearer " + accessToken(t, nil)}}
 	s.send(t, http.MethodGet, "/required", header).requireServed(t, subject)
-	clock.Advance(TTL)
+	clock.Advance(authmwtest.TTL)
 	s.send(t, http.MethodGet, "/required", header).requireDenied(t, "token_expired")
 }
 

@@ -1,4 +1,4 @@
-package authmwtest
+package adaptertest
 
 import (
 	"bytes"
@@ -11,9 +11,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/internal/require"
 )
 
 // testRequestComesBack looks at what a handler leaves on its request, which is a copy of the one that the server made, for

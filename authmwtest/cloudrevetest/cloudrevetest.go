@@ -1,4 +1,9 @@
-package authmwtest
+// Package cloudrevetest has a stand-in for a Cloudreve v4 site, as far as logins and tokens go, for tests of clients and
+// plugins.
+//
+//	site, err := cloudrevetest.New(cloudrevetest.Config{})
+//	httpClient := &http.Client{Transport: site}
+package cloudrevetest
 
 import (
 	"bytes"
@@ -11,23 +16,25 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
-	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/authmwtest"
 	"github.com/authmw/authmw/internal/cloudreve"
+	"github.com/authmw/authmw/internal/denial"
 	"github.com/authmw/authmw/internal/uuid"
 	"github.com/authmw/authmw/issuer"
 	"github.com/authmw/authmw/session"
 )
 
-// Cloudreve is a stand-in for a Cloudreve v4 site, as far as logins and tokens go, for tests of clients and plugins. It
-// answers as Cloudreve 4.14 does, which is tested against what a real one answered:
+// Site is a stand-in for a Cloudreve v4 site. Make one with New. It answers as Cloudreve 4.14 does, which is tested against
+// the answers of a real one:
 //
 //	POST   /api/v4/session/token           login
 //	POST   /api/v4/session/token/2fa       its second step
@@ -38,25 +45,21 @@ import (
 //	GET    /api/v4/site/ping
 //	GET    /api/v4/site/config/basic       its instance_id alone
 //
-// and whatever Handle adds. All other requests are 404. Of tokens it accepts what package authmw does, which is less than
-// Cloudreve accepts, but all that Cloudreve issues.
+// and the routes that Handle adds. All other requests are 404. It accepts the tokens that package authmw accepts. Those are
+// fewer than a Cloudreve accepts, but all that a Cloudreve issues.
 //
-// It is an http.Handler, for an httptest.Server, and an http.RoundTripper, for a client without a network in between,
-// which is what tests under testing/synctest need:
-//
-//	site := authmwtest.NewCloudreve(t, authmwtest.CloudreveConfig{})
-//	httpClient := &http.Client{Transport: site}
+// It is an http.Handler, for an [httptest.Server], and an http.RoundTripper, for a client without a network in between,
+// which tests under testing/synctest need.
 //
 // It is safe for concurrent use, and what the Set methods change holds for the requests that come after.
-type Cloudreve struct {
-	tb     testing.TB
-	config CloudreveConfig
+type Site struct {
+	config Config
 	store  *issuer.MemoryStore
 	mux    *http.ServeMux
 
 	mu       sync.Mutex
 	secret   string
-	ttl      struct{ access, refresh time.Duration }
+	ttl      ttl
 	issuer   *issuer.Issuer
 	verifier *authmw.Validator
 	sessions http.Handler
@@ -68,21 +71,21 @@ type Cloudreve struct {
 	count    map[string]int
 }
 
-// CloudreveConfig is what a Cloudreve is made of. What is left out gets a default.
-type CloudreveConfig struct {
-	// Secret is the master key: package authmwtest's Secret, unless set.
+// Config describes a Site. A field that is left out has a default.
+type Config struct {
+	// Secret is the master key: authmwtest.Secret, unless set.
 	Secret string
 	// SiteID is the setting of that name, a UUID.
 	SiteID string
 	// Users are those of the site. Unless set, there is one, with the ID wGH0, the e-mail address admin@example.com and the
 	// password Passw0rd!.
-	Users []CloudreveUser
+	Users []User
 	// Now is the site's clock: time.Now, unless set.
 	Now func() time.Time
 }
 
-// CloudreveUser is a user of a Cloudreve.
-type CloudreveUser struct {
+// User is a user of a Site.
+type User struct {
 	// ID is the user's ID in the API, and sub of the tokens.
 	ID string
 	// Email and Password are what the user logs in with.
@@ -97,7 +100,7 @@ type CloudreveUser struct {
 	Profile any
 }
 
-// Outage is what keeps a Cloudreve from doing its work.
+// Outage is a reason for which a Site does not do its work.
 type Outage int
 
 // The outages.
@@ -108,87 +111,113 @@ const (
 	RedisDown          // login, refresh and logout have status 500 and no body; access tokens work on
 )
 
-// NewCloudreve returns a Cloudreve. The lifetimes of its tokens are those of issuer.DefaultAccessTTL and
-// issuer.DefaultRefreshTTL. A mistake in config fails the test.
-func NewCloudreve(tb testing.TB, config CloudreveConfig) *Cloudreve {
-	tb.Helper()
+// New returns a Site. The lifetimes of its tokens are those of issuer.DefaultAccessTTL and issuer.DefaultRefreshTTL. The
+// error reports everything that is wrong with config at once.
+func New(config Config) (*Site, error) {
 	if config.Secret == "" {
-		config.Secret = Secret
+		config.Secret = authmwtest.Secret
 	}
 	if config.SiteID == "" {
 		config.SiteID = "00000000-0000-4000-8000-000000000000"
 	}
 	if config.Users == nil {
-		config.Users = []CloudreveUser{{ID: "wGH0", Email: "admin@example.com", Password: "Passw0rd!", Nickname: "admin"}}
+		config.Users = []User{{ID: "wGH0", Email: "admin@example.com", Password: "Passw0rd!", Nickname: "admin"}}
 	}
+	config.Users = slices.Clone(config.Users)
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	c := &Cloudreve{
-		tb: tb, config: config, store: issuer.NewMemoryStore(), mux: http.NewServeMux(), secret: config.Secret,
+	s := &Site{
+		config: config, store: issuer.NewMemoryStore(), mux: http.NewServeMux(),
 		logins: map[string]string{}, banned: map[string]bool{}, ended: map[string]int{}, count: map[string]int{},
 	}
-	c.ttl.access, c.ttl.refresh = issuer.DefaultAccessTTL, issuer.DefaultRefreshTTL
-	c.mu.Lock()
-	c.rebuild()
-	c.mu.Unlock()
+	err := s.sign(config.Secret, ttl{issuer.DefaultAccessTTL, issuer.DefaultRefreshTTL})
+	if err := errors.Join(config.check(), err); err != nil {
+		return nil, err
+	}
 
 	serveSessions := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.mu.Lock()
-		sessions := c.sessions
-		c.mu.Unlock()
+		s.mu.Lock()
+		sessions := s.sessions
+		s.mu.Unlock()
 		sessions.ServeHTTP(w, r)
 	})
-	c.Handle("POST /api/v4/session/token", authmw.Optional, serveSessions)
-	c.Handle("DELETE /api/v4/session/token", authmw.Optional, serveSessions)
-	c.Handle("POST /api/v4/session/token/2fa", authmw.Optional, serveSessions)
-	c.Handle("POST /api/v4/session/token/refresh", authmw.Optional, serveSessions, "offline_access")
-	c.Handle("GET /api/v4/session/oauth/userinfo", authmw.Required, http.HandlerFunc(c.serveUserinfo))
-	c.Handle("GET /api/v4/site/ping", authmw.Optional, cloudreveData("4.14.0"))
-	c.Handle("GET /api/v4/site/config/basic", authmw.Optional, cloudreveData(map[string]string{"instance_id": config.SiteID}))
-	c.Handle("GET /api/v4/user/me", authmw.Required, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Handle("POST /api/v4/session/token", authmw.Optional, serveSessions)
+	s.Handle("DELETE /api/v4/session/token", authmw.Optional, serveSessions)
+	s.Handle("POST /api/v4/session/token/2fa", authmw.Optional, serveSessions)
+	s.Handle("POST /api/v4/session/token/refresh", authmw.Optional, serveSessions, "offline_access")
+	s.Handle("GET /api/v4/session/oauth/userinfo", authmw.Required, http.HandlerFunc(s.serveUserinfo))
+	s.Handle("GET /api/v4/site/ping", authmw.Optional, data("4.14.0"))
+	s.Handle("GET /api/v4/site/config/basic", authmw.Optional, data(map[string]string{"instance_id": config.SiteID}))
+	s.Handle("GET /api/v4/user/me", authmw.Required, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		claims, _ := authmw.FromContext(r.Context())
-		cloudreveData(c.user(claims.Subject).profile()).ServeHTTP(w, r)
+		data(s.user(claims.Subject).profile()).ServeHTTP(w, r)
 	}), "UserInfo.Read")
-	return c
+	return s, nil
 }
 
-// rebuild makes what the secret and the lifetimes are part of. It is called with the lock held.
-func (c *Cloudreve) rebuild() {
-	c.tb.Helper()
-	var err error
-	c.issuer, err = issuer.NewCloudreveCompatible([]byte(c.secret), c.store, issuer.WithClock(c.config.Now),
-		issuer.WithTTL(c.ttl.access, c.ttl.refresh), issuer.WithStateHash(c.state))
-	if err == nil {
-		c.verifier, err = authmw.New([]byte(c.secret), authmw.WithClock(c.config.Now), authmw.WithLenientOptional())
+// check returns what is wrong with the users.
+func (c Config) check() error {
+	var errs []error
+	ids, emails := map[string]bool{}, map[string]bool{}
+	for i, user := range c.Users {
+		email := strings.ToLower(user.Email)
+		switch {
+		case user.ID == "" || strings.Trim(user.ID, idCharacters) != "":
+			errs = append(errs, fmt.Errorf("cloudrevetest: user %d has the ID %q, which no Cloudreve gives", i+1, user.ID))
+		case ids[user.ID]:
+			errs = append(errs, fmt.Errorf("cloudrevetest: two users have the ID %s", user.ID))
+		case email != "" && emails[email]:
+			errs = append(errs, fmt.Errorf("cloudrevetest: two users have the e-mail address %s", user.Email))
+		}
+		ids[user.ID], emails[email] = true, true
 	}
-	if err == nil {
-		c.sessions, err = session.New(c.issuer, c.login, session.WithSecondFactor(c.secondFactor))
-	}
+	return errors.Join(errs...)
+}
+
+// idCharacters are those of Cloudreve's IDs.
+const idCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ1234567890"
+
+type ttl struct{ access, refresh time.Duration }
+
+// sign has the site sign with a secret from now on, and for a time. On failure, nothing changes.
+func (s *Site) sign(secret string, ttl ttl) error {
+	i, err := issuer.NewCloudreveCompatible([]byte(secret), s.store, issuer.WithClock(s.config.Now),
+		issuer.WithTTL(ttl.access, ttl.refresh), issuer.WithStateHash(s.state))
 	if err != nil {
-		c.tb.Fatalf("authmwtest: %v", err)
+		return fmt.Errorf("cloudrevetest: %w", err)
 	}
+	verifier, err := authmw.New([]byte(secret), authmw.WithClock(s.config.Now), authmw.WithLenientOptional())
+	if err != nil {
+		return fmt.Errorf("cloudrevetest: %w", err)
+	}
+	sessions, err := session.New(i, s.login, session.WithSecondFactor(s.secondFactor))
+	if err != nil {
+		return fmt.Errorf("cloudrevetest: %w", err)
+	}
+	s.secret, s.ttl, s.issuer, s.verifier, s.sessions = secret, ttl, i, verifier, sessions
+	return nil
 }
 
 // Handle adds a route to the site: a pattern of http.ServeMux, what Cloudreve calls its authentication, and the scopes that
 // it asks of OAuth clients. The handler finds the claims with authmw.FromContext. As in Cloudreve, a token that does not
 // verify counts as none, and one of a wrong type or for no active user is an error even on routes that need none.
-func (c *Cloudreve) Handle(pattern string, mode authmw.Mode, handler http.Handler, scopes ...string) {
-	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		claims, code, msg := c.currentUser(r)
+func (s *Site) Handle(pattern string, mode authmw.Mode, handler http.Handler, scopes ...string) {
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		claims, code, msg := s.currentUser(r)
 		if code != 0 {
-			cloudreveDenial(w, r, code, msg)
+			deny(w, r, code, msg)
 			return
 		}
 		w.Header().Set("Cache-Control", "private, no-cache")
 		if claims == nil && mode == authmw.Required {
-			cloudreveDenial(w, r, cloudreve.CodeLoginRequired, "Login required")
+			deny(w, r, cloudreve.CodeLoginRequired, cloudreve.MsgLoginRequired)
 			return
 		}
 		for _, scope := range scopes {
 			// To Cloudreve, scopes without a client_id mean nothing.
 			if claims != nil && claims.ClientID != "" && !claims.HasScope(scope) {
-				cloudreveDenial(w, r, cloudreve.CodeInsufficientScope, "Insufficient scope: "+scope)
+				deny(w, r, cloudreve.CodeInsufficientScope, "Insufficient scope: "+scope)
 				return
 			}
 		}
@@ -197,10 +226,10 @@ func (c *Cloudreve) Handle(pattern string, mode authmw.Mode, handler http.Handle
 }
 
 // currentUser returns who sent r, nil for nobody, or what is answered to r on whatever route.
-func (c *Cloudreve) currentUser(r *http.Request) (claims *authmw.Claims, code int, msg string) {
-	c.mu.Lock()
-	verifier := c.verifier
-	c.mu.Unlock()
+func (s *Site) currentUser(r *http.Request) (claims *authmw.Claims, code int, msg string) {
+	s.mu.Lock()
+	verifier := s.verifier
+	s.mu.Unlock()
 	claims, err := verifier.Check(r, authmw.Optional)
 	switch {
 	case errors.Is(err, authmw.ErrWrongTokenType):
@@ -210,28 +239,28 @@ func (c *Cloudreve) currentUser(r *http.Request) (claims *authmw.Claims, code in
 	case err != nil || claims == nil:
 		return nil, 0, ""
 	}
-	user := c.user(claims.Subject)
-	if strings.Trim(claims.Subject, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ1234567890") != "" {
+	user := s.user(claims.Subject)
+	if strings.Trim(claims.Subject, idCharacters) != "" {
 		return nil, cloudreve.CodeNotFound, "User not found"
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if user == nil || c.banned[user.ID] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if user == nil || s.banned[user.ID] {
 		return nil, cloudreve.CodeDBError, "failed to get login user"
 	}
 	return claims, 0, ""
 }
 
-func (c *Cloudreve) user(id string) *CloudreveUser {
-	for i := range c.config.Users {
-		if c.config.Users[i].ID == id {
-			return &c.config.Users[i]
+func (s *Site) user(id string) *User {
+	for i := range s.config.Users {
+		if s.config.Users[i].ID == id {
+			return &s.config.Users[i]
 		}
 	}
 	return nil
 }
 
-func (u *CloudreveUser) profile() any {
+func (u *User) profile() any {
 	if u.Profile != nil {
 		return u.Profile
 	}
@@ -253,7 +282,7 @@ func (u *CloudreveUser) profile() any {
 	}{u.ID, u.Email, u.Nickname, "active", "2026-11-23T09:37:29.791311438Z", group{"MKUn", "User", "hAg=", 10, 604800}, "en-US"}
 }
 
-func (c *Cloudreve) serveUserinfo(w http.ResponseWriter, r *http.Request) {
+func (s *Site) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 	claims, _ := authmw.FromContext(r.Context())
 	// Cloudreve leaves out what an OAuth client was not granted. A token without a client_id gets everything.
 	granted := map[string]bool{}
@@ -262,10 +291,10 @@ func (c *Cloudreve) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 	}
 	own := claims.ClientID == ""
 	if !own && !granted["openid"] {
-		cloudreveDenial(w, r, cloudreve.CodeForbidden, "openid scope required")
+		deny(w, r, cloudreve.CodeForbidden, "openid scope required")
 		return
 	}
-	user := c.user(claims.Subject)
+	user := s.user(claims.Subject)
 	info := struct {
 		Sub               string `json:"sub"`
 		Name              string `json:"name,omitempty"`
@@ -286,20 +315,20 @@ func (c *Cloudreve) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 }
 
 // login is the session.LoginFunc.
-func (c *Cloudreve) login(_ context.Context, email, password string) (session.User, error) {
-	for i := range c.config.Users {
-		user := &c.config.Users[i]
+func (s *Site) login(_ context.Context, email, password string) (session.User, error) {
+	for i := range s.config.Users {
+		user := &s.config.Users[i]
 		if !strings.EqualFold(user.Email, email) || user.Password != password {
 			continue
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		switch {
-		case c.banned[user.ID]:
+		case s.banned[user.ID]:
 			return session.User{}, session.ErrBlocked
 		case user.OTP != "":
 			id := uuid.New()
-			c.logins[id] = user.ID
+			s.logins[id] = user.ID
 			return session.User{}, &session.SecondFactorRequiredError{SessionID: id}
 		}
 		return session.User{Identity: issuer.Identity{Subject: user.ID}, Profile: user.profile()}, nil
@@ -308,137 +337,132 @@ func (c *Cloudreve) login(_ context.Context, email, password string) (session.Us
 }
 
 // secondFactor is the session.SecondFactorFunc.
-func (c *Cloudreve) secondFactor(_ context.Context, sessionID, otp string) (session.User, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	user := c.user(c.logins[sessionID])
+func (s *Site) secondFactor(_ context.Context, sessionID, otp string) (session.User, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	user := s.user(s.logins[sessionID])
 	switch {
 	case user == nil:
 		return session.User{}, session.ErrUnknownLogin
 	case user.OTP != otp:
 		return session.User{}, session.ErrInvalidOTP
 	}
-	delete(c.logins, sessionID)
+	delete(s.logins, sessionID)
 	return session.User{Identity: issuer.Identity{Subject: user.ID}, Profile: user.profile()}, nil
 }
 
 // state is the state_hash of a user's refresh tokens.
-func (c *Cloudreve) state(_ context.Context, identity issuer.Identity) ([]byte, error) {
-	user := c.user(identity.Subject)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if user == nil || c.banned[user.ID] {
+func (s *Site) state(_ context.Context, identity issuer.Identity) ([]byte, error) {
+	user := s.user(identity.Subject)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if user == nil || s.banned[user.ID] {
 		return nil, issuer.ErrInvalidGrant
 	}
 	stored := user.Stored
 	if stored == "" {
 		stored = user.Password
 	}
-	if n := c.ended[user.ID]; n > 0 {
+	if n := s.ended[user.ID]; n > 0 {
 		stored = fmt.Sprint(stored, " changed ", n)
 	}
-	return issuer.CloudreveStateHash(user.Email, stored, c.config.SiteID), nil
+	return issuer.CloudreveStateHash(user.Email, stored, s.config.SiteID), nil
 }
 
-// Issue returns tokens as a login does or, if the identity has a ClientID, as the identity of an OAuth client does.
-func (c *Cloudreve) Issue(identity issuer.Identity) issuer.Pair {
-	c.tb.Helper()
-	c.mu.Lock()
-	i := c.issuer
-	c.mu.Unlock()
-	pair, err := i.Issue(context.Background(), identity)
-	if err != nil {
-		c.tb.Fatalf("authmwtest: cannot issue: %v", err)
-	}
-	return pair
+// Issue returns tokens as a login does or, if the identity has a ClientID, as the grant of an OAuth client does. The errors
+// are those of [issuer.Issuer.Issue].
+func (s *Site) Issue(identity issuer.Identity) (issuer.Pair, error) {
+	s.mu.Lock()
+	i := s.issuer
+	s.mu.Unlock()
+	return i.Issue(context.Background(), identity)
 }
 
 // IssueWithoutClientID returns tokens as Cloudreve 4.12.0 to 4.16.0 issued them to OAuth clients (CVE-2026-54560): the
 // access token has scopes and no client_id. The site takes it for a user's own login; a server with package authmw must
-// not. The refresh token is as from Issue.
-func (c *Cloudreve) IssueWithoutClientID(identity issuer.Identity) issuer.Pair {
-	c.tb.Helper()
-	pair := c.Issue(identity)
-	c.mu.Lock()
-	secret := []byte(c.secret)
-	c.mu.Unlock()
+// not. The refresh token and the errors are as from Issue.
+func (s *Site) IssueWithoutClientID(identity issuer.Identity) (issuer.Pair, error) {
+	pair, err := s.Issue(identity)
+	if err != nil {
+		return issuer.Pair{}, err
+	}
+	s.mu.Lock()
+	secret := []byte(s.secret)
+	s.mu.Unlock()
 	header, rest, _ := strings.Cut(pair.AccessToken, ".")
 	segment, _, _ := strings.Cut(rest, ".")
 	payload, err := base64.RawURLEncoding.DecodeString(segment)
 	if err != nil {
-		c.tb.Fatalf("authmwtest: cannot issue: %v", err)
+		return issuer.Pair{}, err
 	}
 	payload, _, _ = bytes.Cut(payload, []byte(`,"client_id":`)) // which is the last member
-	input := header + "." + base64.RawURLEncoding.EncodeToString(append(payload, '}'))
+	input := header + "." + base64.RawURLEncoding.EncodeToString(append(bytes.TrimSuffix(payload, []byte("}")), '}'))
 	signature, err := jwt.SigningMethodHS256.Sign(input, secret)
 	if err != nil {
-		c.tb.Fatalf("authmwtest: cannot issue: %v", err)
+		return issuer.Pair{}, err
 	}
 	pair.AccessToken = input + "." + base64.RawURLEncoding.EncodeToString(signature)
-	return pair
+	return pair, nil
 }
 
-// SetTTL sets for how long tokens that are issued from now on are valid, a second or more.
-func (c *Cloudreve) SetTTL(access, refresh time.Duration) {
-	c.tb.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ttl.access, c.ttl.refresh = access, refresh
-	c.rebuild()
+// SetTTL sets for how long tokens that are issued from now on are valid. Each must be between a second and ten years.
+func (s *Site) SetTTL(access, refresh time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sign(s.secret, ttl{access, refresh})
 }
 
-// SetSecret replaces the master key, as after a restart: no token that was issued before works any more.
-func (c *Cloudreve) SetSecret(secret string) {
-	c.tb.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.secret = secret
-	c.rebuild()
+// SetSecret replaces the master key, as after a restart: no token that was issued before works any more. The secret must
+// have authmw.MinSecretSize bytes or more.
+func (s *Site) SetSecret(secret string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sign(secret, s.ttl)
 }
 
 // SetBanned bans the user with this ID, or lifts the ban.
-func (c *Cloudreve) SetBanned(id string, banned bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.banned[id] = banned
+func (s *Site) SetBanned(id string, banned bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.banned[id] = banned
 }
 
 // EndLogins ends all logins of the user with this ID, as a changed password does: refresh tokens no longer work, access
 // tokens do until they expire.
-func (c *Cloudreve) EndLogins(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ended[id]++
+func (s *Site) EndLogins(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended[id]++
 }
 
 // SetLatency has requests wait for as long before they are looked at.
-func (c *Cloudreve) SetLatency(latency time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.latency = latency
+func (s *Site) SetLatency(latency time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.latency = latency
 }
 
 // SetOutage begins an outage or, with NoOutage, ends it.
-func (c *Cloudreve) SetOutage(outage Outage) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.outage = outage
+func (s *Site) SetOutage(outage Outage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outage = outage
 }
 
 // Count returns how many requests there were with a method and path, such as "GET /api/v4/user/me", those during an outage
 // included.
-func (c *Cloudreve) Count(methodAndPath string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.count[methodAndPath]
+func (s *Site) Count(methodAndPath string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count[methodAndPath]
 }
 
 // ServeHTTP serves the site.
-func (c *Cloudreve) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.mu.Lock()
-	c.count[r.Method+" "+r.URL.Path]++
-	latency := c.latency
-	c.mu.Unlock()
+func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.count[r.Method+" "+r.URL.Path]++
+	latency := s.latency
+	s.mu.Unlock()
 	if latency > 0 {
 		timer := time.NewTimer(latency)
 		defer timer.Stop()
@@ -448,9 +472,9 @@ func (c *Cloudreve) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 	}
-	c.mu.Lock()
-	outage := c.outage
-	c.mu.Unlock()
+	s.mu.Lock()
+	outage := s.outage
+	s.mu.Unlock()
 	switch {
 	case outage == Unreachable:
 		panic(http.ErrAbortHandler)
@@ -461,7 +485,7 @@ func (c *Cloudreve) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case outage == RedisDown && strings.HasPrefix(r.URL.Path, "/api/v4/session/token"):
 		w.WriteHeader(http.StatusInternalServerError)
 	default:
-		_, pattern := c.mux.Handler(r)
+		_, pattern := s.mux.Handler(r)
 		// Cloudreve has no status of its own for other methods, HEAD among them.
 		if method, _, ok := strings.Cut(pattern, " "); pattern == "" || ok && method != r.Method {
 			w.Header().Set("Content-Type", "text/plain")
@@ -469,14 +493,14 @@ func (c *Cloudreve) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "404 page not found")
 			return
 		}
-		c.mux.ServeHTTP(w, r)
+		s.mux.ServeHTTP(w, r)
 	}
 }
 
 var errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 
 // RoundTrip has the site serve r in this process, whatever host r is for.
-func (c *Cloudreve) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *Site) RoundTrip(r *http.Request) (*http.Response, error) {
 	served := r.Clone(r.Context())
 	served.RequestURI, served.RemoteAddr = r.URL.RequestURI(), "127.0.0.1:1"
 	if served.Host == "" {
@@ -507,7 +531,7 @@ func (c *Cloudreve) RoundTrip(r *http.Request) (*http.Response, error) {
 			response.Request = r
 			done <- outcome{response: response}
 		}()
-		c.ServeHTTP(recorder, served)
+		s.ServeHTTP(recorder, served)
 		answered = true
 	}()
 	select {
@@ -520,27 +544,13 @@ func (c *Cloudreve) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, context.Cause(r.Context())
 }
 
-// cloudreveData answers with data in Cloudreve's envelope.
-func cloudreveData(data any) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, struct {
-			Code int    `json:"code"`
-			Data any    `json:"data"`
-			Msg  string `json:"msg"`
-		}{Data: data})
-	})
+// data answers with data in Cloudreve's envelope.
+func data(data any) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, cloudreve.Data{Data: data}) })
 }
 
-func cloudreveDenial(w http.ResponseWriter, r *http.Request, code int, msg string) {
-	id, ok := uuid.Canonical(r.Header.Get("X-Cr-Correlation-Id"))
-	if !ok {
-		id = uuid.New()
-	}
-	writeJSON(w, struct {
-		Code          int    `json:"code"`
-		Msg           string `json:"msg"`
-		CorrelationID string `json:"correlation_id"`
-	}{code, msg, id})
+func deny(w http.ResponseWriter, r *http.Request, code int, msg string) {
+	writeJSON(w, cloudreve.Denial{Code: code, Msg: msg, CorrelationID: cloudreve.CorrelationID(r)})
 }
 
 func writeJSON(w http.ResponseWriter, body any) {
@@ -550,6 +560,6 @@ func writeJSON(w http.ResponseWriter, body any) {
 	if err := encoder.Encode(body); err != nil {
 		panic(err)
 	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Type", denial.EnvelopeType)
 	_, _ = w.Write(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }

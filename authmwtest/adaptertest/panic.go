@@ -1,4 +1,4 @@
-package authmwtest
+package adaptertest
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/internal/require"
 )
 
 // panicSource is a function of the application that a Validator calls, and that panics in this test.
@@ -22,7 +22,7 @@ type panicSource struct {
 
 // panicSources are all of them. A Validator calls most of them for some requests only.
 func panicSources(t *testing.T) []panicSource {
-	secret := []byte(Secret)
+	secret := []byte(authmwtest.Secret)
 	keys, err := authmw.NewKeys(secret)
 	require.NoError(t, err)
 	clock := authmw.WithClock(func() time.Time { return now })
@@ -101,7 +101,7 @@ func (panics panickingIntrospector) Introspect(context.Context, string, *authmw.
 func testPanics(t *testing.T, build func(Server) http.Handler) {
 	tokens := map[string]string{
 		"no token": "",
-		"forged":   Mint(t, []byte(Secret+"!"), authmw.Claims{Subject: subject, NotBefore: now}),
+		"forged":   authmwtest.Mint(t, []byte(authmwtest.Secret+"!"), authmw.Claims{Subject: subject, NotBefore: now}),
 		"valid":    accessToken(t, nil),
 	}
 	ends := map[string]struct {
