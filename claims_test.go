@@ -3,9 +3,6 @@ package authmw_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"log/slog"
-	"strings"
 	"testing"
 	"time"
 
@@ -88,121 +85,10 @@ func TestTokenWithScopesButNoClient(t *testing.T) {
 	}
 }
 
-// TestStrictScopes keeps the strictness out of an introspector's sight, which chooses by scopes what to ask.
-func TestStrictScopes(t *testing.T) {
-	var shown, checked []bool
-	v, err := authmw.NewFromIntrospector(introspectorFunc(func(_ context.Context, _ string, claims *authmw.Claims) error {
-		shown = append(shown, claims.HasScope("UserInfo.Read"))
-		return nil
-	}), authmw.WithClock(clock), authmw.WithStrictScopes(), authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
-		checked = append(checked, claims.HasScope("UserInfo.Read"))
-		return true, nil
-	}))
-	require.NoError(t, err)
-	own := "Bearer " + sign(usualHeader, usualPayload)
-	_, err = v.Check(newRequest(own), authmw.Required, "Files.Read")
-	require.ErrorIs(t, err, authmw.ErrInsufficientScope)
-	require.Equal(t, []bool{true}, shown)
-	require.Equal(t, []bool{false}, checked)
-	claims, err := v.Verify(t.Context(), strings.TrimPrefix(own, "Bearer "))
-	require.NoError(t, err)
-	require.False(t, claims.HasScope("Files.Read"))
-	var decoded authmw.Claims
-	require.NoError(t, claims.Decode(&decoded))
-	require.False(t, decoded.HasScope("Files.Read"))
-	_, err = v.Check(newRequest(own), authmw.Required)
-	require.NoError(t, err, "a route that asks for no scope")
-}
-
-// TestCheckThatReplacesClaims has a check that keeps nothing but the subject.
-func TestCheckThatReplacesClaims(t *testing.T) {
-	replace := authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
-		*claims = authmw.Claims{Subject: claims.Subject}
-		return true, nil
-	})
-	own, client := sign(usualHeader, usualPayload), sign(usualHeader, payload(t, `"sub"`, `"client_id":"c","scopes":["Files.Read"],"sub"`))
-	for _, row := range []struct {
-		name, token string
-		v           *authmw.Validator
-		want        error
-	}{
-		{"client's token", client, newValidator(t, replace), authmw.ErrInsufficientScope},
-		{"own token", own, newValidator(t, replace), nil},
-		{"own token, strict", own, newValidator(t, replace, authmw.WithStrictScopes()), authmw.ErrInsufficientScope},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			_, err := row.v.Check(newRequest("Bearer "+row.token), authmw.Required, "Admin.Write")
-			require.ErrorIs(t, err, row.want)
-			claims, err := row.v.Verify(t.Context(), row.token)
-			require.NoError(t, err)
-			require.Equal(t, row.want == nil, claims.HasScope("Admin.Write"))
-		})
-	}
-}
-
-func TestValue(t *testing.T) {
-	type user struct{ Name, password string }
-	claims := &authmw.Claims{Subject: "wGH0"}
-	ctx := authmw.NewContext(t.Context(), claims)
-	_, ok := authmw.Value[*user](ctx)
-	require.False(t, ok, "no value")
-	authmw.SetValue(claims, user{"Alice", "hunter2"})
-	u, ok := authmw.Value[user](ctx)
-	require.True(t, ok)
-	require.Equal(t, "Alice", u.Name)
-	_, ok = authmw.Value[*user](ctx)
-	require.False(t, ok, "of another type")
-	_, ok = authmw.Value[user](t.Context())
-	require.False(t, ok, "no claims")
-	authmw.SetValue(nil, u)
-
-	encoded, err := json.Marshal(claims)
-	require.NoError(t, err)
-	var log strings.Builder
-	slog.New(slog.NewTextHandler(&log, nil)).Info("", "claims", claims)
-	for _, shown := range []string{string(encoded), log.String(), fmt.Sprintf("%v %+v %#v", claims, claims, claims), fmt.Sprintf("%+v %#v", *claims, ctx)} {
-		require.NotContains(t, shown, "Alice")
-		require.NotContains(t, shown, "hunter2")
-	}
-	authmw.SetValue(claims, nil)
-	_, ok = authmw.Value[user](ctx)
-	require.False(t, ok)
-}
-
 func TestNilClaims(t *testing.T) {
 	var claims *authmw.Claims
 	require.False(t, claims.HasScope("Files.Read"))
 	require.Equal(t, "anonymous", claims.LogValue().String())
-}
-
-func TestScopesOfARoute(t *testing.T) {
-	v := newValidator(t)
-	client := bearer(sign(usualHeader, payload(t, `"sub"`, `"client_id":"c","scopes":["Files.Write","openid"],"sub"`)))
-	for _, mode := range []authmw.Mode{authmw.Required, authmw.Optional} {
-		claims, err := v.Check(newRequest(client...), mode, "Files.Read", "openid")
-		require.NoError(t, err)
-		require.Equal(t, []string{"Files.Write", "openid"}, claims.Scopes)
-
-		scopes := []string{"Files.Read", "Shares.Read", "bad scope", "Büro", `"`, ""}
-		claims, err = v.Check(newRequest(client...), mode, scopes...)
-		requireOutcome(t, authmw.ErrInsufficientScope, claims, err)
-		var denied *authmw.Error
-		require.ErrorAs(t, err, &denied)
-		require.Equal(t, []string{"Files.Read", "Shares.Read"}, denied.Scopes(), "only what may stand in a challenge")
-		require.Contains(t, denied.Challenge("api"), `, scope="Files.Read Shares.Read"`)
-		require.Equal(t, []string{"Files.Read", "Shares.Read", "bad scope", "Büro", `"`, ""}, scopes, "the route's own are left alone")
-		code, msg := denied.CloudreveCode()
-		require.Equal(t, 40089, code)
-		require.Equal(t, "Insufficient scope: Shares.Read", msg)
-	}
-	_, err := v.Check(newRequest(client...), authmw.Required, "bad scope")
-	var denied *authmw.Error
-	require.ErrorAs(t, err, &denied)
-	require.NotContains(t, denied.Challenge("api"), "scope=")
-
-	claims, err := v.Check(newRequest(), authmw.Optional, "Files.Read")
-	require.NoError(t, err, "scopes bind nobody who is anonymous")
-	require.Nil(t, claims)
 }
 
 func TestDecode(t *testing.T) {

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -21,11 +18,9 @@ func (f introspectorFunc) Introspect(ctx context.Context, token string, claims *
 	return f(ctx, token, claims)
 }
 
-func TestNewFromIntrospector(t *testing.T) {
-	_, err := authmw.NewFromIntrospector(nil, authmw.WithPreviousSecrets([]byte(testSecret)), authmw.WithClock(nil))
-	for _, want := range []string{"the introspector is nil", "previous secrets", "the clock is nil"} {
-		require.ErrorContains(t, err, want)
-	}
+// goodToken is a good token.
+func goodToken(t *testing.T) string {
+	return sign(usualHeader, payload(t, "wGH0", "wGH0"))
 }
 
 // TestIntrospector shows what an introspector's errors become, under each mode, and that it is not asked about what can be
@@ -69,51 +64,6 @@ func TestIntrospector(t *testing.T) {
 			require.Equal(t, 2, asked)
 		})
 	}
-}
-
-// goodToken is a good token.
-func goodToken(t *testing.T) string {
-	return sign(usualHeader, payload(t, "wGH0", "wGH0"))
-}
-
-// TestClientAddress shows which address an introspector gets.
-func TestClientAddress(t *testing.T) {
-	forwarded := http.Header{"X-Forwarded-For": {"203.0.113.9"}, "X-Real-Ip": {"203.0.113.9"}, "Forwarded": {"for=203.0.113.9"}}
-	for _, row := range []struct {
-		name, remote, set, want string
-	}{
-		{"RemoteAddr", "192.0.2.1:1234", "", "192.0.2.1"},
-		{"RemoteAddr of IPv6", "[2001:db8::1]:1234", "", "2001:db8::1"},
-		{"set by the application", "192.0.2.1:1234", "198.51.100.7", "198.51.100.7"},
-		{"a Unix socket", "@", "", "invalid IP"},
-		{"none", "", "", "invalid IP"},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			var got []string
-			v, err := authmw.NewFromIntrospector(introspectorFunc(func(ctx context.Context, _ string, _ *authmw.Claims) error {
-				address, ok := authmw.ClientAddress(ctx)
-				require.Equal(t, address.IsValid(), ok)
-				got = append(got, address.String())
-				return nil
-			}), authmw.WithClock(clock))
-			require.NoError(t, err)
-			r := newRequest("Bearer " + goodToken(t))
-			maps.Copy(r.Header, forwarded) // which anyone may send
-			r.RemoteAddr = row.remote
-			if row.set != "" {
-				r = r.WithContext(authmw.WithClientAddress(r.Context(), netip.MustParseAddr(row.set)))
-			}
-			_, err = v.Check(r, authmw.Required)
-			require.NoError(t, err)
-			served, err := v.Authenticate(r, authmw.Optional)
-			require.NoError(t, err)
-			_, err = v.Authenticate(served, authmw.Required)
-			require.NoError(t, err)
-			require.Equal(t, []string{row.want, row.want, row.want}, got)
-		})
-	}
-	_, ok := authmw.ClientAddress(t.Context())
-	require.False(t, ok)
 }
 
 // TestIntrospectorsOwnClaims has an introspector that breaks its contract.

@@ -4,19 +4,45 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
-	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw"
 )
+
+func TestConfigurationBounds(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		option authmw.Option
+		ok     bool
+	}{
+		{"no leeway", authmw.WithLeeway(0), true},
+		{"five minutes of leeway", authmw.WithLeeway(5 * time.Minute), true},
+		{"more leeway", authmw.WithLeeway(5*time.Minute + 1), false},
+		{"smallest token size", authmw.WithMaxTokenSize(256), true},
+		{"smaller token size", authmw.WithMaxTokenSize(255), false},
+		{"largest token size", authmw.WithMaxTokenSize(1 << 20), true},
+		{"larger token size", authmw.WithMaxTokenSize(1<<20 + 1), false},
+		{"empty realm", authmw.WithRealm(""), false},
+		{"realm with a line break", authmw.WithRealm("a\r\nSet-Cookie: b"), false},
+		{"realm with a backslash", authmw.WithRealm(`a\b`), false},
+		{"realm with spaces", authmw.WithRealm("my site"), true},
+		{"realm beyond ASCII", authmw.WithRealm("Büro"), false},
+		{"no extractors", authmw.WithExtractors(), false},
+		{"previous secret of 31 bytes", authmw.WithPreviousSecrets(make([]byte, 31)), false},
+		{"previous secret of 32 bytes", authmw.WithPreviousSecrets(make([]byte, 32)), true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			v, err := authmw.New([]byte(testSecret), row.option)
+			require.Equal(t, row.ok, err == nil, "%v", err)
+			require.Equal(t, row.ok, v != nil)
+		})
+	}
+}
 
 func TestLeeway(t *testing.T) {
 	var now time.Time
@@ -36,6 +62,14 @@ func TestLeeway(t *testing.T) {
 	require.NoError(t, at(30*time.Second, exp+29, 999999999))
 	require.ErrorIs(t, at(30*time.Second, nbf-31, 999999999), authmw.ErrTokenNotYetValid)
 	require.ErrorIs(t, at(30*time.Second, exp+30, 0), authmw.ErrTokenExpired)
+}
+
+func TestExtractorsAreCopied(t *testing.T) {
+	extractors := []authmw.Extractor{authmw.AuthorizationHeader()}
+	v := newValidator(t, authmw.WithExtractors(extractors...))
+	extractors[0] = nil
+	_, err := v.Check(newRequest(), authmw.Optional)
+	require.NoError(t, err)
 }
 
 func TestLenientOptional(t *testing.T) {
@@ -97,6 +131,48 @@ func TestLenientOptional(t *testing.T) {
 	require.NoError(t, authmw.AnonymousReason(t.Context()))
 }
 
+// TestLenientOptionalHasItsLimits has failures that only an extractor can come up with.
+func TestLenientOptionalHasItsLimits(t *testing.T) {
+	for _, row := range sentinels {
+		v := newValidator(t, authmw.WithLenientOptional(), authmw.WithExtractors(
+			authmw.ExtractorFunc(func(*http.Request) (string, error) { return "", row.err })))
+		claims, err := v.Check(newRequest(), authmw.Optional)
+		switch row.err {
+		case authmw.ErrMalformedToken, authmw.ErrNodeSignature, authmw.ErrInvalidSignature, authmw.ErrTokenExpired,
+			authmw.ErrTokenNotYetValid, authmw.ErrInvalidClaims:
+			require.NoError(t, err)
+		default:
+			requireOutcome(t, row.err, claims, err)
+		}
+	}
+}
+
+// TestStrictScopes keeps the strictness out of an introspector's sight, which chooses by scopes what to ask.
+func TestStrictScopes(t *testing.T) {
+	var shown, checked []bool
+	v, err := authmw.NewFromIntrospector(introspectorFunc(func(_ context.Context, _ string, claims *authmw.Claims) error {
+		shown = append(shown, claims.HasScope("UserInfo.Read"))
+		return nil
+	}), authmw.WithClock(clock), authmw.WithStrictScopes(), authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
+		checked = append(checked, claims.HasScope("UserInfo.Read"))
+		return true, nil
+	}))
+	require.NoError(t, err)
+	own := "Bearer " + sign(usualHeader, usualPayload)
+	_, err = v.Check(newRequest(own), authmw.Required, "Files.Read")
+	require.ErrorIs(t, err, authmw.ErrInsufficientScope)
+	require.Equal(t, []bool{true}, shown)
+	require.Equal(t, []bool{false}, checked)
+	claims, err := v.Verify(t.Context(), strings.TrimPrefix(own, "Bearer "))
+	require.NoError(t, err)
+	require.False(t, claims.HasScope("Files.Read"))
+	var decoded authmw.Claims
+	require.NoError(t, claims.Decode(&decoded))
+	require.False(t, decoded.HasScope("Files.Read"))
+	_, err = v.Check(newRequest(own), authmw.Required)
+	require.NoError(t, err, "a route that asks for no scope")
+}
+
 func TestClaimsCheck(t *testing.T) {
 	type contextKey struct{}
 	down := errors.New("the database is gone")
@@ -131,181 +207,28 @@ func TestClaimsCheck(t *testing.T) {
 	require.ErrorIs(t, err, authmw.ErrInvalidSignature, "nor about a token that is not good")
 }
 
-func TestObserver(t *testing.T) {
-	var events []authmw.Decision
-	v := newValidator(t, authmw.WithLenientOptional(), authmw.WithObserver(func(e authmw.Decision) { events = append(events, e) }))
-	expired := sign(usualHeader, payload(t, "1795434589", "1"))
-	client := sign(usualHeader, payload(t, `"sub"`, `"client_id":"c","sub"`))
+// TestCheckThatReplacesClaims has a check that keeps nothing but the subject.
+func TestCheckThatReplacesClaims(t *testing.T) {
+	replace := authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
+		*claims = authmw.Claims{Subject: claims.Subject}
+		return true, nil
+	})
+	own, client := sign(usualHeader, usualPayload), sign(usualHeader, payload(t, `"sub"`, `"client_id":"c","scopes":["Files.Read"],"sub"`))
 	for _, row := range []struct {
-		name    string
-		request *http.Request
-		mode    authmw.Mode
-		subject string
-		err     error
-		denied  bool
+		name, token string
+		v           *authmw.Validator
+		want        error
 	}{
-		{"valid", newRequest("Bearer " + sign(usualHeader, usualPayload)), authmw.Required, "wGH0", nil, false},
-		{"anonymous", newRequest(), authmw.Optional, "", nil, false},
-		{"denied", newRequest(), authmw.Required, "", authmw.ErrMissingToken, true},
-		{"counted as anonymous", newRequest("Bearer " + expired), authmw.Optional, "", authmw.ErrTokenExpired, false},
-		{"known, but without the scope", newRequest("Bearer " + client), authmw.Required, "wGH0", authmw.ErrInsufficientScope, true},
+		{"client's token", client, newValidator(t, replace), authmw.ErrInsufficientScope},
+		{"own token", own, newValidator(t, replace), nil},
+		{"own token, strict", own, newValidator(t, replace, authmw.WithStrictScopes()), authmw.ErrInsufficientScope},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			events = nil
-			_, _ = v.Check(row.request, row.mode, "Files.Read")
-			require.Len(t, events, 1)
-			e := events[0]
-			require.Same(t, row.request, e.Request)
-			require.Equal(t, row.mode, e.Mode)
-			require.Equal(t, row.denied, e.Denied)
-			if row.err == nil {
-				require.NoError(t, e.Err)
-			} else {
-				require.ErrorIs(t, e.Err, row.err)
-			}
-			if row.subject == "" {
-				require.Nil(t, e.Claims)
-			} else {
-				require.Equal(t, row.subject, e.Claims.Subject)
-			}
+			_, err := row.v.Check(newRequest("Bearer "+row.token), authmw.Required, "Admin.Write")
+			require.ErrorIs(t, err, row.want)
+			claims, err := row.v.Verify(t.Context(), row.token)
+			require.NoError(t, err)
+			require.Equal(t, row.want == nil, claims.HasScope("Admin.Write"))
 		})
 	}
-	events = nil
-	_, err := v.Check(newRequest("Bearer "+expired), authmw.None)
-	require.NoError(t, err)
-	require.Empty(t, events, "None decides nothing")
-}
-
-// TestObserversOwnClaims has the handler change its claims after the observer was given those of the event.
-func TestObserversOwnClaims(t *testing.T) {
-	var seen *authmw.Claims
-	v := newValidator(t,
-		authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
-			authmw.SetValue(claims, "the user")
-			return true, nil
-		}),
-		authmw.WithObserver(func(e authmw.Decision) { seen = e.Claims }))
-	claims, err := v.Check(newRequest("Bearer "+sign(usualHeader, payload(t, `"sub"`, `"scopes":["Files.Read"],"sub"`))), authmw.Required)
-	require.NoError(t, err)
-	claims.Subject, claims.Scopes[0] = "changed", "changed"
-	require.Equal(t, "wGH0", seen.Subject)
-	require.Equal(t, []string{"Files.Read"}, seen.Scopes)
-
-	_, ok := authmw.Value[string](authmw.NewContext(t.Context(), claims))
-	require.True(t, ok)
-	_, ok = authmw.Value[string](authmw.NewContext(t.Context(), seen))
-	require.False(t, ok, "the observer does not get the value")
-	require.False(t, seen.HasScope("Shares.Read"), "the copy is bound as the original is")
-}
-
-// TestUnavailableIsLogged shows that a server without an observer says in its log that it denies requests for a fault of
-// its own, and does not say so for every request.
-func TestUnavailableIsLogged(t *testing.T) {
-	down := errors.New("the database is gone")
-	source := authmw.KeySourceFunc(func(ctx context.Context) (*authmw.Keys, error) {
-		return nil, errors.Join(down, ctx.Err())
-	})
-	good := newRequest("Bearer " + sign(usualHeader, usualPayload))
-	lines := func(t *testing.T, do func()) []string {
-		var text strings.Builder
-		logger, writer, flags := slog.Default(), log.Writer(), log.Flags()
-		defer func() {
-			slog.SetDefault(logger)
-			log.SetOutput(writer) // which SetDefault has changed, and does not restore
-			log.SetFlags(flags)
-		}()
-		slog.SetDefault(slog.New(slog.NewTextHandler(&text, nil)))
-		do()
-		return slices.Collect(strings.Lines(text.String()))
-	}
-	synctest.Test(t, func(t *testing.T) {
-		v, err := authmw.NewFromKeySource(source)
-		require.NoError(t, err)
-		check := func(r *http.Request, mode authmw.Mode) {
-			_, err := v.Check(r, mode)
-			require.ErrorIs(t, err, authmw.ErrUnavailable)
-		}
-		logged := lines(t, func() {
-			for range 100 {
-				check(good, authmw.Required)
-				check(good, authmw.Optional)
-			}
-		})
-		require.Len(t, logged, 1)
-		require.Contains(t, logged[0], "level=ERROR")
-		require.Contains(t, logged[0], "err.code=unavailable")
-		require.Contains(t, logged[0], "the database is gone")
-		require.NotContains(t, logged[0], "eyJ", "no token")
-
-		require.Empty(t, lines(t, func() {
-			time.Sleep(59 * time.Second)
-			check(good, authmw.Required)
-		}))
-		require.Len(t, lines(t, func() {
-			time.Sleep(time.Second)
-			check(good, authmw.Required)
-			check(good, authmw.Required)
-		}), 1, "another line a minute later")
-
-		time.Sleep(time.Hour)
-		cancelled, cancel := context.WithCancel(t.Context())
-		cancel()
-		require.Empty(t, lines(t, func() { check(good.WithContext(cancelled), authmw.Required) }), "the client is gone")
-
-		late, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		time.Sleep(2 * time.Second)
-		require.Len(t, lines(t, func() { check(good.WithContext(late), authmw.Required) }), 1, "the server is too slow")
-
-		other, err := authmw.NewFromKeySource(source)
-		require.NoError(t, err)
-		require.Len(t, lines(t, func() { _, _ = other.Check(good, authmw.Required) }), 1, "each Validator has a minute of its own")
-		require.Len(t, lines(t, func() { _, _ = new(authmw.Validator).Check(good, authmw.Required) }), 1, "a Validator that New did not make")
-
-		observed, err := authmw.NewFromKeySource(source, authmw.WithObserver(func(authmw.Decision) {}))
-		require.NoError(t, err)
-		require.Empty(t, lines(t, func() { _, _ = observed.Check(good, authmw.Required) }), "left to the observer")
-		require.Empty(t, lines(t, func() { _, _ = newValidator(t).Check(newRequest("Bearer x"), authmw.Required) }), "not the server's fault")
-	})
-}
-
-func TestContext(t *testing.T) {
-	v := newValidator(t)
-	outer, err := v.Authenticate(newRequest("Bearer "+sign(usualHeader, usualPayload)), authmw.Required)
-	require.NoError(t, err)
-	claims, ok := authmw.FromContext(outer.Context())
-	require.True(t, ok)
-	require.Equal(t, "wGH0", claims.Subject)
-
-	type contextKey struct{}
-	inner := context.WithValue(outer.Context(), contextKey{}, 1)
-	again, ok := authmw.FromContext(inner)
-	require.True(t, ok)
-	require.Same(t, claims, again)
-	require.Equal(t, 1, inner.Value(contextKey{}))
-
-	_, ok = authmw.FromContext(authmw.NewContext(inner, nil))
-	require.False(t, ok, "nil claims hide those further out")
-	_, ok = authmw.FromContext(t.Context())
-	require.False(t, ok)
-
-	// A second Validator that looks elsewhere finds nobody: what the first one found must not show through.
-	second := newValidator(t, authmw.WithExtractors(authmw.Cookie("other")))
-	r, err := second.Authenticate(outer, authmw.Optional)
-	require.NoError(t, err)
-	_, ok = authmw.FromContext(r.Context())
-	require.False(t, ok)
-	require.NotSame(t, outer, r, "the request that came in is left as it was")
-
-	plain := newRequest()
-	r, err = v.Authenticate(plain, authmw.Optional)
-	require.NoError(t, err)
-	require.Same(t, plain, r)
-
-	cancelled, cancel := context.WithCancel(t.Context())
-	r, err = v.Authenticate(newRequest("Bearer "+sign(usualHeader, usualPayload)).WithContext(cancelled), authmw.Required)
-	require.NoError(t, err)
-	cancel()
-	<-r.Context().Done()
-	require.ErrorIs(t, r.Context().Err(), context.Canceled)
 }

@@ -1,5 +1,5 @@
-// Package authmwtest helps to test servers that use authmw: it mints tokens, stops the clock, and holds adapters against
-// the one table of what each mode answers.
+// Package authmwtest helps to test servers that use authmw: it mints tokens and stops the clock. Package cloudrevetest has a
+// stand-in for a Cloudreve site, and package adaptertest checks adapters for web frameworks.
 //
 //	clock := authmwtest.NewClock(time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC))
 //	v, err := authmw.New([]byte(authmwtest.Secret), authmw.WithClock(clock.Now))

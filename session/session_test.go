@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -128,187 +126,16 @@ const (
 	id          = "0c9b9247-266d-4c2f-bbcf-1f59ea6b313b"
 )
 
-// TestAnswers has each answer in both styles.
-func TestAnswers(t *testing.T) {
-	of := func(email, password string) string {
-		return fmt.Sprintf(`{"email":%q,"password":%q}`, email, password)
-	}
-	for _, row := range []struct {
-		name, method, path, body string
-		header                   []string
-		cloudreve                string // with HTTP status 200, unless there is another in front
-		status                   int
-		plain                    string
-	}{
-		{"wrong password", "POST", "/token", of("a@example.com", "wrong"), nil, `{"code":40080,"msg":"Incorrect password or email address","correlation_id":"ID"}`,
-			401, `{"title":"Unauthorized","status":401,"detail":"Wrong e-mail address or password.","code":"invalid_credentials"}`},
-		{"unknown user", "POST", "/token", of("nobody@example.com", "wrong"), nil, `{"code":40080,"msg":"Incorrect password or email address","correlation_id":"ID"}`,
-			401, `{"title":"Unauthorized","status":401,"detail":"Wrong e-mail address or password.","code":"invalid_credentials"}`},
-		{"blocked", "POST", "/token", of("blocked@example.com", "Passw0rd!"), nil, `{"code":40017,"msg":"This account has been blocked","correlation_id":"ID"}`,
-			403, `{"title":"Forbidden","status":403,"detail":"This account is blocked.","code":"blocked"}`},
-		{"not activated", "POST", "/token", of("inactive@example.com", "Passw0rd!"), nil, `{"code":40018,"msg":"This account is not activated","correlation_id":"ID"}`,
-			403, `{"title":"Forbidden","status":403,"detail":"This account is not activated.","code":"not_activated"}`},
-		{"second factor", "POST", "/token", of("careful@example.com", "Passw0rd!"), nil, `{"code":203,"data":"the login","msg":""}`,
-			401, `{"title":"Unauthorized","status":401,"detail":"A second factor is required.","code":"second_factor_required","session_id":"the login"}`},
-		{"wrong one-time password", "POST", "/token/2fa", `{"otp":"1","session_id":"the login"}`, nil, `{"code":40022,"msg":"Incorrect 2FA code","correlation_id":"ID"}`,
-			401, `{"title":"Unauthorized","status":401,"detail":"Wrong one-time password.","code":"invalid_otp"}`},
-		{"unknown login", "POST", "/token/2fa", `{"otp":"123456","session_id":"x"}`, nil, `{"code":404,"msg":"Session not found","correlation_id":"ID"}`,
-			404, `{"title":"Not Found","status":404,"detail":"No login waits for this second factor.","code":"unknown_login"}`},
-		{"no one-time password", "POST", "/token/2fa", `{"session_id":"x"}`, nil, `{"code":40001,"msg":"OTP cannot be empty"}`,
-			400, `{"title":"Bad Request","status":400,"detail":"OTP cannot be empty","code":"invalid_request"}`},
-		{"user database down", "POST", "/token", of("down@example.com", "Passw0rd!"), nil, `503 {"code":50001,"msg":"Sessions cannot be handled at the moment","correlation_id":"ID"}`,
-			503, `{"title":"Service Unavailable","status":503,"detail":"Sessions cannot be handled at the moment.","code":"unavailable"}`},
-		{"profile that is no JSON", "POST", "/token", of("odd@example.com", "Passw0rd!"), nil, `500 {"code":50001,"msg":"Internal error","correlation_id":"ID"}`,
-			500, `{"title":"Internal Server Error","status":500,"detail":"The server made a mistake.","code":"server_error"}`},
-		{"question without a login", "POST", "/token", of("nil@example.com", "Passw0rd!"), nil, `500 {"code":50001,"msg":"Internal error","correlation_id":"ID"}`,
-			500, `{"title":"Internal Server Error","status":500,"detail":"The server made a mistake.","code":"server_error"}`},
-		{"user without a subject", "POST", "/token", of("nobody@example.org", "Passw0rd!"), nil, `500 {"code":50001,"msg":"Internal error","correlation_id":"ID"}`,
-			500, `{"title":"Internal Server Error","status":500,"detail":"The server made a mistake.","code":"server_error"}`},
-		{"user whom the state function refuses", "POST", "/token", of("banned@example.com", "Passw0rd!"), nil, `{"code":40017,"msg":"This account has been blocked","correlation_id":"ID"}`,
-			403, `{"title":"Forbidden","status":403,"detail":"This account is blocked.","code":"blocked"}`},
-		{"refresh with garbage", "POST", "/token/refresh", `{"refresh_token":"garbage"}`, nil, `{"code":40020,"msg":"Failed to issue token pair","correlation_id":"ID"}`,
-			400, `{"title":"Bad Request","status":400,"detail":"The refresh token is not accepted.","code":"invalid_grant"}`},
-		{"logout with garbage", "DELETE", "/token", `{"refresh_token":"garbage"}`, nil, `{"code":40020,"msg":"Failed to parse token","correlation_id":"ID"}`,
-			400, `{"title":"Bad Request","status":400,"detail":"The refresh token is not accepted.","code":"invalid_grant"}`},
-		{"a correlation ID of the client's", "DELETE", "/token", `{"refresh_token":"garbage"}`, []string{"X-Cr-Correlation-Id", id},
-			`{"code":40020,"msg":"Failed to parse token","correlation_id":"` + id + `"}`, 400, `{"title":"Bad Request","status":400,"detail":"The refresh token is not accepted.","code":"invalid_grant"}`},
-		{"a correlation ID that is none", "DELETE", "/token", `{"refresh_token":"garbage"}`, []string{"X-Cr-Correlation-Id", "<script>"},
-			`{"code":40020,"msg":"Failed to parse token","correlation_id":"ID"}`, 400, `{"title":"Bad Request","status":400,"detail":"The refresh token is not accepted.","code":"invalid_grant"}`},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			wantStatus, want := http.StatusOK, row.cloudreve
-			if rest, found := strings.CutPrefix(want, fmt.Sprint(row.status)+" "); found {
-				wantStatus, want = row.status, rest
-			}
-			w := newService(t).send(row.method, row.path, row.body, row.header...)
-			require.Equal(t, wantStatus, w.Code)
-			random := regexp.MustCompile(`"correlation_id":"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"`)
-			got := w.Body.String()
-			if strings.Contains(want, `"ID"`) {
-				got = random.ReplaceAllString(got, `"correlation_id":"ID"`)
-			}
-			require.Equal(t, want, got)
-			cacheControl := "private, no-cache"
-			if row.name == "second factor" {
-				cacheControl += ", no-store" // the answer has what the login can be finished with
-			}
-			require.Equal(t, cacheControl, w.Header().Get("Cache-Control"))
-			require.Equal(t, wantStatus == 503, w.Header().Get("Retry-After") != "")
-
-			w = newService(t, session.WithPlainStyle()).send(row.method, row.path, row.body, row.header...)
-			require.Equal(t, row.status, w.Code)
-			require.Equal(t, row.plain+"\n", w.Body.String())
-			require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
-			require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
-			require.Equal(t, row.status == 503, w.Header().Get("Retry-After") != "")
-			require.Equal(t, row.status == 401, w.Header().Get("WWW-Authenticate") != "")
-		})
-	}
-}
-
-// TestRequests has what is wrong with the form of a request.
-func TestRequests(t *testing.T) {
-	for _, row := range []struct {
-		name, method, path, body string
-		header                   []string
-		status                   int
-		message                  string
-	}{
-		{"no body", "DELETE", "/token", "", nil, 400, "Parameter error"},
-		{"no body and no Content-Type", "DELETE", "/token", "", []string{"Content-Type", ""}, 400, "Parameter error"},
-		{"not JSON", "POST", "/token", "email=a&password=b", nil, 400, "Parameter error"},
-		{"an array", "POST", "/token", "[]", nil, 400, "Parameter error"},
-		{"null", "POST", "/token", "null", nil, 400, "Parameter error"},
-		{"cut off", "POST", "/token", credentials[:30], nil, 400, "Parameter error"},
-		{"cut off at the end", "POST", "/token", credentials[:len(credentials)-1], nil, 400, "Parameter error"},
-		{"text after it", "POST", "/token", credentials + "x", nil, 400, "Parameter error"},
-		{"two objects", "POST", "/token", credentials + credentials, nil, 400, "Parameter error"},
-		{"a form", "POST", "/token", credentials, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "Content-Type must be application/json"},
-		{"text, which any page may send", "POST", "/token", credentials, []string{"Content-Type", "text/plain"}, 415, "Content-Type must be application/json"},
-		{"no Content-Type", "POST", "/token", credentials, []string{"Content-Type", ""}, 415, "Content-Type must be application/json"},
-		{"half a Content-Type", "POST", "/token", credentials, []string{"Content-Type", "application/json; charset"}, 415, "Content-Type must be application/json"},
-		{"long one-time password", "POST", "/token/2fa", `{"otp":"` + strings.Repeat("1", 129) + `","session_id":"x"}`, nil, 400, "OTP too long"},
-		{"long session ID", "POST", "/token/2fa", `{"otp":"1","session_id":"` + strings.Repeat("x", 129) + `"}`, nil, 400, "SessionID too long"},
-		{"another charset", "POST", "/token", credentials, []string{"Content-Type", "application/json; charset=utf-16"}, 415, "Content-Type must be application/json"},
-		{"nothing in it", "POST", "/token", "{}", nil, 400, "Email cannot be empty"},
-		{"no password", "POST", "/token", `{"email":"a"}`, nil, 400, "Password cannot be empty"},
-		{"short password", "POST", "/token", `{"email":"a","password":"äöü"}`, nil, 400, "Password too short"},
-		{"long password", "POST", "/token", `{"email":"a","password":"` + strings.Repeat("ä", 129) + `"}`, nil, 400, "Password too long"},
-		{"long e-mail address", "POST", "/token", `{"email":"` + strings.Repeat("a", 255) + `","password":"Passw0rd!"}`, nil, 400, "Email too long"},
-		{"control character in an e-mail address", "POST", "/token", `{"email":"a@example.com\u000aBcc: b@example.com","password":"Passw0rd!"}`, nil, 400, "Email must not have control characters"},
-		{"C1 control character in an e-mail address", "POST", "/token", `{"email":"a\u0085","password":"Passw0rd!"}`, nil, 400, "Email must not have control characters"},
-		{"line separator in an e-mail address", "POST", "/token", `{"email":"a\u2028","password":"Passw0rd!"}`, nil, 400, "Email must not have control characters"},
-		{"text turned around in an e-mail address", "POST", "/token", `{"email":"a\u202eb","password":"Passw0rd!"}`, nil, 400, "Email must not have control characters"},
-		{"control character in a session ID", "POST", "/token/2fa", `{"otp":"1","session_id":"a\r\nDEL b"}`, nil, 400, "SessionID must not have control characters"},
-		{"control character in a one-time password", "POST", "/token/2fa", `{"otp":"1\u0000","session_id":"a"}`, nil, 400, "OTP must not have control characters"},
-		{"charset of RFC 2231", "POST", "/token", credentials, []string{"Content-Type", "application/json; charset*=utf-16''utf-8"}, 415, "Content-Type must be application/json"},
-		{"empty charset", "POST", "/token", credentials, []string{"Content-Type", "application/json; charset="}, 415, "Content-Type must be application/json"},
-		{"two types in one header", "POST", "/token", credentials, []string{"Content-Type", "application/json, text/plain"}, 415, "Content-Type must be application/json"},
-		{"huge password", "POST", "/token", `{"email":"a","password":"` + strings.Repeat("x", 1<<20) + `"}`, nil, 413, "The body is larger than 16384 bytes"},
-		{"unknown field", "POST", "/token", `{"email":"a","password":"Passw0rd!","admin":true}`, nil, 400, `Unknown field "admin"`},
-		{"long unknown field", "POST", "/token", `{"` + strings.Repeat("x", 1000) + `":1}`, nil, 400, `Unknown field "` + strings.Repeat("x", 40) + `"`},
-		{"another letter case", "POST", "/token", `{"Email":"a"}`, nil, 400, `Unknown field "Email"`},
-		{"given twice", "POST", "/token", `{"email":"a","email":"b"}`, nil, 400, "Email is given twice"},
-		{"a number", "POST", "/token", `{"email":"a","password":12345678}`, nil, 400, "Password must be a string of Unicode characters"},
-		{"an object", "POST", "/token", `{"email":{"a":"b"}}`, nil, 400, "Email must be a string of Unicode characters"},
-		{"not UTF-8", "POST", "/token", "{\"email\":\"a\",\"password\":\"abc\xff\"}", nil, 400, "The body is not UTF-8"},
-		{"half a surrogate pair", "POST", "/token", `{"email":"a","password":"abc\ud800"}`, nil, 400, "Password must be a string of Unicode characters"},
-		{"empty refresh token", "POST", "/token/refresh", `{"refresh_token":""}`, nil, 400, "RefreshToken cannot be empty"},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			s := newService(t, session.WithPlainStyle())
-			w := s.send(row.method, row.path, row.body, row.header...)
-			require.Equal(t, row.status, w.Code)
-			var problem struct{ Detail, Code string }
-			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &problem))
-			require.Equal(t, row.message, problem.Detail)
-			require.Equal(t, "invalid_request", problem.Code)
-			require.Len(t, s.events, 1)
-			require.ErrorContains(t, s.events[0].Err, row.message)
-
-			w = newService(t).send(row.method, row.path, row.body, row.header...)
-			require.Equal(t, 200, w.Code)
-			want, err := json.Marshal(map[string]any{"code": 40001, "msg": row.message})
-			require.NoError(t, err)
-			require.JSONEq(t, string(want), w.Body.String(), "and no correlation ID")
-		})
-	}
-	for _, contentType := range []string{"application/json", "Application/JSON; charset=UTF-8", `application/json;charset="utf-8"`} {
-		require.Equal(t, 200, newService(t, session.WithPlainStyle()).send("POST", "/token", credentials, "Content-Type", contentType).Code)
-	}
-}
-
-// TestTypeIsCheckedFirst sends bodies that nobody may read, since their type is wrong or not certain.
-func TestTypeIsCheckedFirst(t *testing.T) {
-	for name, contentType := range map[string][]string{
-		"none":            nil,
-		"a form":          {"application/x-www-form-urlencoded"},
-		"the right twice": {"application/json", "application/json"},
-		"two types":       {"application/json", "text/plain"},
-		"another first":   {"text/plain", "application/json"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newService(t, session.WithPlainStyle())
-			r := httptest.NewRequest("POST", "/token", unreadable{t})
-			r.Header["Content-Type"] = contentType
-			w := httptest.NewRecorder()
-			s.ServeHTTP(w, r)
-			require.Equal(t, http.StatusUnsupportedMediaType, w.Code)
-		})
-	}
-}
-
-// unreadable is a body that fails the test when it is read.
-type unreadable struct{ t *testing.T }
-
-func (u unreadable) Read([]byte) (int, error) {
-	u.t.Error("the body is read")
-	return 0, io.EOF
-}
-
 type token struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
+}
+
+func TestNewReportsEverythingAtOnce(t *testing.T) {
+	_, err := session.New(nil, nil, nil, session.WithSecondFactor(nil), session.WithObserver(nil))
+	for _, part := range []string{"the issuer is nil", "the login function is nil", "an option is nil", "second factor is nil", "observer is nil"} {
+		require.ErrorContains(t, err, part)
+	}
 }
 
 // TestLife logs in, refreshes and logs out, under each way to mount the handler, in both styles.
@@ -380,56 +207,6 @@ func TestLife(t *testing.T) {
 	}
 }
 
-// TestContext shows that what the request's context carries reaches the store.
-func TestContext(t *testing.T) {
-	s := newService(t)
-	for _, request := range [][3]string{{"POST", "/token", credentials}, {"POST", "/token/refresh", ""}, {"DELETE", "/token", ""}} {
-		body := request[2]
-		if body == "" {
-			var login struct{ Data struct{ Token token } }
-			require.NoError(t, json.Unmarshal(s.send("POST", "/token", credentials).Body.Bytes(), &login))
-			body = `{"refresh_token":"` + login.Data.Token.Refresh + `"}`
-		}
-		s.store.context = nil
-		type contextKey struct{}
-		r := httptest.NewRequest(request[0], request[1], strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/json")
-		s.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithValue(t.Context(), contextKey{}, 1)))
-		require.NotNil(t, s.store.context)
-		require.Equal(t, 1, s.store.context.Value(contextKey{}))
-	}
-}
-
-// TestHugeBodyEndsTheConnection shows that no more is read of one than it takes to see that it is huge.
-func TestHugeBodyEndsTheConnection(t *testing.T) {
-	server := httptest.NewServer(newService(t, session.WithPlainStyle()))
-	defer server.Close()
-	response, err := server.Client().Post(server.URL+"/token", "application/json", strings.NewReader(strings.Repeat(" ", 200<<10)))
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
-	require.True(t, response.Close)
-}
-
-// TestStoreDown shows that whatever needs the store is 503, and that nothing is issued.
-func TestStoreDown(t *testing.T) {
-	s := newService(t, session.WithPlainStyle())
-	var login struct{ Token token }
-	require.NoError(t, json.Unmarshal(s.send("POST", "/token", credentials).Body.Bytes(), &login))
-	s.store.down = true
-	refresh := `{"refresh_token":"` + login.Token.Refresh + `"}`
-	for _, request := range [][3]string{{"POST", "/token", credentials}, {"POST", "/token/refresh", refresh}, {"DELETE", "/token", refresh}} {
-		w := s.send(request[0], request[1], request[2])
-		require.Equal(t, http.StatusServiceUnavailable, w.Code)
-		require.NotContains(t, w.Body.String(), "eyJ")
-		require.NotContains(t, w.Body.String(), errDown.Error(), "which is for the observer")
-		require.ErrorIs(t, s.events[len(s.events)-1].Err, errDown)
-		require.ErrorIs(t, s.events[len(s.events)-1].Err, authmw.ErrUnavailable)
-	}
-	s.store.down = false
-	require.Equal(t, 200, s.send("POST", "/token/refresh", refresh).Code)
-}
-
 func TestOtherPathsAndMethods(t *testing.T) {
 	s := newService(t)
 	for _, row := range []struct {
@@ -470,46 +247,6 @@ func TestOtherPathsAndMethods(t *testing.T) {
 	w := s.send("POST", "/token", credentials)
 	require.Equal(t, 500, w.Code, "nobody is asked a question that cannot be answered")
 	require.NotContains(t, w.Body.String(), "the login")
-}
-
-func TestNewReportsEverythingAtOnce(t *testing.T) {
-	_, err := session.New(nil, nil, nil, session.WithSecondFactor(nil), session.WithObserver(nil))
-	for _, part := range []string{"the issuer is nil", "the login function is nil", "an option is nil", "second factor is nil", "observer is nil"} {
-		require.ErrorContains(t, err, part)
-	}
-}
-
-// FuzzBody sends any body: it is answered, and never with tokens unless it is the one that has a right to them.
-func FuzzBody(f *testing.F) {
-	f.Add(credentials)
-	f.Add(`{"email":"a","password":"abc\ud800"}`)
-	f.Add(`{"email":{"a":[1,{}]}}`)
-	f.Fuzz(func(t *testing.T, body string) {
-		w := newService(t).send("POST", "/token", body)
-		var answer struct{ Code *int }
-		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer))
-		var sent struct{ Email, Password string }
-		good := json.Unmarshal([]byte(body), &sent) == nil && sent.Password == "Passw0rd!"
-		if *answer.Code == 0 {
-			require.True(t, good)
-		}
-	})
-}
-
-// TestPasswordsAreKept shows that a password may have any character of Unicode, also the one that decoders put in place of
-// what they cannot read.
-func TestPasswordsAreKept(t *testing.T) {
-	const password = "p\u00e4ss\U0001f600\ufffd"
-	i, err := issuer.New([]byte(authmwtest.Secret), issuer.NewMemoryStore())
-	require.NoError(t, err)
-	var got string
-	h, err := session.New(i, func(_ context.Context, _, password string) (session.User, error) {
-		got = password
-		return session.User{}, session.ErrInvalidCredentials
-	})
-	require.NoError(t, err)
-	(&service{Handler: h}).send("POST", "/token", `{"email":"a","password":"p\u00e4ss\ud83d\ude00\ufffd"}`)
-	require.Equal(t, password, got)
 }
 
 // TestFaultsAreLogged counts the lines of a server that denies requests for a fault of its own.
@@ -556,4 +293,43 @@ func TestFaultsAreLogged(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.Len(t, lines(send(h, "a@example.com")), 1)
 	})
+}
+
+// TestContext shows that what the request's context carries reaches the store.
+func TestContext(t *testing.T) {
+	s := newService(t)
+	for _, request := range [][3]string{{"POST", "/token", credentials}, {"POST", "/token/refresh", ""}, {"DELETE", "/token", ""}} {
+		body := request[2]
+		if body == "" {
+			var login struct{ Data struct{ Token token } }
+			require.NoError(t, json.Unmarshal(s.send("POST", "/token", credentials).Body.Bytes(), &login))
+			body = `{"refresh_token":"` + login.Data.Token.Refresh + `"}`
+		}
+		s.store.context = nil
+		type contextKey struct{}
+		r := httptest.NewRequest(request[0], request[1], strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		s.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithValue(t.Context(), contextKey{}, 1)))
+		require.NotNil(t, s.store.context)
+		require.Equal(t, 1, s.store.context.Value(contextKey{}))
+	}
+}
+
+// TestStoreDown shows that whatever needs the store is 503, and that nothing is issued.
+func TestStoreDown(t *testing.T) {
+	s := newService(t, session.WithPlainStyle())
+	var login struct{ Token token }
+	require.NoError(t, json.Unmarshal(s.send("POST", "/token", credentials).Body.Bytes(), &login))
+	s.store.down = true
+	refresh := `{"refresh_token":"` + login.Token.Refresh + `"}`
+	for _, request := range [][3]string{{"POST", "/token", credentials}, {"POST", "/token/refresh", refresh}, {"DELETE", "/token", refresh}} {
+		w := s.send(request[0], request[1], request[2])
+		require.Equal(t, http.StatusServiceUnavailable, w.Code)
+		require.NotContains(t, w.Body.String(), "eyJ")
+		require.NotContains(t, w.Body.String(), errDown.Error(), "which is for the observer")
+		require.ErrorIs(t, s.events[len(s.events)-1].Err, errDown)
+		require.ErrorIs(t, s.events[len(s.events)-1].Err, authmw.ErrUnavailable)
+	}
+	s.store.down = false
+	require.Equal(t, 200, s.send("POST", "/token/refresh", refresh).Code)
 }

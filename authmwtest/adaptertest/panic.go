@@ -180,15 +180,3 @@ func testPanics(t *testing.T, build func(Server) http.Handler) {
 }
 
 var errPanic = errors.New("a panic of the application's")
-
-// serveAlone serves r in a goroutine of its own, which may end as it likes, and returns the value that it panicked with.
-func serveAlone(handler http.Handler, r *http.Request) (panicked any) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() { panicked = recover() }()
-		handler.ServeHTTP(httptest.NewRecorder(), r)
-	}()
-	<-done
-	return panicked
-}

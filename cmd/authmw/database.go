@@ -82,14 +82,9 @@ func (c config) open(path string) (*database, error) {
 // openURL opens the database that the user names: the kind, a colon, and the rest of a URL or what the driver takes.
 func openURL(dsn string) (*database, error) {
 	kind, rest, ok := strings.Cut(dsn, ":")
-	if strings.HasPrefix(rest, "//") && !strings.HasPrefix(kind, "sqlite") {
-		// A password that is not escaped may be taken for a host or a name, and shown.
-		path := ""
-		if i := strings.IndexAny(rest[2:], "/?#"); i >= 0 {
-			path, _, _ = strings.Cut(rest[2+i:], "?")
-		}
-		if strings.Contains(path, "@") {
-			return nil, errors.New("the database's URL cannot be understood: in a password, write %2F for /, %23 for #, %3F for ?, %40 for @, %25 for %")
+	if address, ok := strings.CutPrefix(rest, "//"); ok && !strings.HasPrefix(kind, "sqlite") {
+		if err := checkAddress(address); err != nil {
+			return nil, err
 		}
 	}
 	switch {
@@ -115,6 +110,19 @@ func openURL(dsn string) (*database, error) {
 		return openSQLite(rest)
 	}
 	return nil, errors.New("the database's URL begins with none of sqlite:, mysql:, mariadb: and postgres://")
+}
+
+// checkAddress returns an error for an address in which a password that is not escaped may be taken for a host or a name,
+// and shown.
+func checkAddress(address string) error {
+	path := ""
+	if i := strings.IndexAny(address, "/?#"); i >= 0 {
+		path, _, _ = strings.Cut(address[i:], "?")
+	}
+	if strings.Contains(path, "@") {
+		return errors.New("the database's URL cannot be understood: in a password, write %2F for /, %23 for #, %3F for ?, %40 for @, %25 for %")
+	}
+	return nil
 }
 
 var errMySQLURL = errors.New("the URL of the database is not mysql://user@host:port/name")

@@ -93,40 +93,52 @@ func (s *site) diagnose(ctx context.Context, at api, id, email string, asJSON bo
 	}
 
 	now := s.cli.now()
-	skew := ping.Date.Sub(now).Round(time.Second)
-	switch {
-	case ping.Date.IsZero():
-		findings = append(findings, finding{unknown, "clock", "the site does not tell its time"})
-		skew = 0
-	case skew.Abs() <= maxSkew:
-		findings = append(findings, finding{good, "clock", "the site's and this one agree to 2s"})
-	case skew.Abs() > maxLeeway:
-		// A site must not choose at what time it is shown a token.
-		findings = append(findings, finding{bad, "clock", fmt.Sprintf("the site's and this one are %s apart: set one of them right", human(skew.Abs()))})
+	clock, skew := judgeClock(ping.Date, now)
+	findings = append(findings, clock)
+	if skew.Abs() > maxLeeway { // a site must not choose at what time it is shown a token
 		return s.cli.judgeAs(asJSON, findings)
-	case skew > 0:
-		findings = append(findings, finding{bad, "clock", fmt.Sprintf("the site's is %s ahead: a server here needs authmw.WithLeeway, or refuses its tokens at first", human(skew))})
-	default:
-		findings = append(findings, finding{bad, "clock", fmt.Sprintf("the site's is %s behind: it refuses tokens from here for as long", human(-skew))})
 	}
-
-	// A token by the site's own clock, so that nothing but the key decides.
-	began := now.Add(skew).Add(-30 * time.Second)
-	i, err := issuer.NewCloudreveCompatible(key.Secret, issuer.NewMemoryStore(),
-		issuer.WithTTL(90*time.Second, 90*time.Second), issuer.WithClock(func() time.Time { return began }))
+	token, err := shortToken(ctx, key.Secret, subject, now.Add(skew))
 	if err != nil {
 		return err
 	}
-	pair, err := i.Issue(ctx, issuer.Identity{Subject: subject})
-	if err != nil {
-		return err
-	}
-	me, err := at.get(ctx, "/api/v4/user/me", pair.AccessToken)
+	me, err := at.get(ctx, "/api/v4/user/me", token)
 	if err != nil {
 		return err
 	}
 	findings = append(findings, judgeMe(me, subject, u, key.From))
 	return s.cli.judgeAs(asJSON, findings)
+}
+
+// judgeClock compares a site's time, which is zero if the site does not tell it, with the time here. It returns by how much
+// the site's is ahead, as far as that is known.
+func judgeClock(site, now time.Time) (f finding, skew time.Duration) {
+	skew = site.Sub(now).Round(time.Second)
+	switch {
+	case site.IsZero():
+		return finding{unknown, "clock", "the site does not tell its time"}, 0
+	case skew.Abs() <= maxSkew:
+		return finding{good, "clock", "the site's and this one agree to 2s"}, skew
+	case skew.Abs() > maxLeeway:
+		return finding{bad, "clock", fmt.Sprintf("the site's and this one are %s apart: set one of them right", human(skew.Abs()))}, skew
+	case skew > 0:
+		return finding{bad, "clock", fmt.Sprintf("the site's is %s ahead: a server here needs authmw.WithLeeway, or refuses its tokens at first", human(skew))}, skew
+	default:
+		return finding{bad, "clock", fmt.Sprintf("the site's is %s behind: it refuses tokens from here for as long", human(-skew))}, skew
+	}
+}
+
+// shortToken returns an access token that is valid for a minute by the site's own clock, so that nothing but the key
+// decides.
+func shortToken(ctx context.Context, secret []byte, subject string, siteTime time.Time) (string, error) {
+	began := siteTime.Add(-30 * time.Second)
+	i, err := issuer.NewCloudreveCompatible(secret, issuer.NewMemoryStore(),
+		issuer.WithTTL(90*time.Second, 90*time.Second), issuer.WithClock(func() time.Time { return began }))
+	if err != nil {
+		return "", err
+	}
+	pair, err := i.Issue(ctx, issuer.Identity{Subject: subject})
+	return pair.AccessToken, err
 }
 
 var versionPattern = regexp.MustCompile(`^v?(\d{1,4})\.(\d{1,4})\.(\d{1,4})\b`)

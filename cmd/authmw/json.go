@@ -20,32 +20,3 @@ func (c *cli) printJSON(value any) error {
 	}
 	return c.print("%s\n", printable(string(encoded)))
 }
-
-// findingsJSON is what --json prints of findings.
-type findingsJSON struct {
-	OK       bool          `json:"ok"`
-	Findings []findingJSON `json:"findings"`
-}
-
-type findingJSON struct {
-	Name    string `json:"name"`
-	Verdict string `json:"verdict"` // ok, bad or unknown
-	Detail  string `json:"detail"`
-}
-
-// judgeAs prints findings, as JSON or for people. The error is errNo if there is something bad among them.
-func (c *cli) judgeAs(asJSON bool, findings []finding) error {
-	if !asJSON {
-		return c.judge(findings)
-	}
-	printed := findingsJSON{OK: true, Findings: []findingJSON{}}
-	for _, f := range findings {
-		verdict := map[verdict]string{good: "ok", bad: "bad", unknown: "unknown"}[f.verdict]
-		printed.OK = printed.OK && f.verdict != bad
-		printed.Findings = append(printed.Findings, findingJSON{f.what, verdict, f.text})
-	}
-	if err := c.printJSON(printed); err != nil || printed.OK {
-		return err
-	}
-	return errNo
-}

@@ -54,43 +54,6 @@ should be replaced.`,
 	return cmd
 }
 
-// finding is one line of what a check found.
-type finding struct {
-	verdict verdict
-	what    string
-	text    string
-}
-
-type verdict int
-
-const (
-	good    verdict = iota
-	bad             // which makes the exit status 1
-	unknown         // what cannot be told, or need not be cared about
-)
-
-// judge prints findings. The error is errNo if there is something bad among them.
-func (c *cli) judge(findings []finding) error {
-	var no error
-	width := 0
-	for _, f := range findings {
-		width = max(width, len(f.what))
-	}
-	for _, f := range findings {
-		word, colour := "ok ", green
-		switch f.verdict {
-		case bad:
-			word, colour, no = "BAD", red, errNo
-		case unknown:
-			word, colour = "?  ", yellow
-		}
-		if err := c.print("%s  %-*s  %s\n", c.paint(colour, word), width, f.what, printable(f.text)); err != nil {
-			return err
-		}
-	}
-	return no
-}
-
 func (s *site) checkKey(ctx context.Context, asJSON bool) error {
 	key, err := s.key(ctx)
 	if err != nil {

@@ -76,25 +76,15 @@ func (k *keyringStore) Load(context.Context) (*client.StoredLogin, error) {
 }
 
 func (k *keyringStore) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
-	unlock, err := file.Lock(ctx, k.lock)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	current, err := k.Load(ctx)
-	if err != nil {
-		return err
-	}
-	next, err := change(current)
-	switch {
-	case err != nil:
-		return err
-	case next == nil && current == nil, next != nil && current != nil && *next == *current:
-		return nil
-	case next == nil:
+	return file.Change(ctx, k.lock, k.Load, k.save, change)
+}
+
+// save replaces the entry, or removes it for nil.
+func (k *keyringStore) save(login *client.StoredLogin) error {
+	if login == nil {
 		return within(func() error { return k.Delete(keyringService, k.account) })
 	}
-	encoded, err := json.Marshal(next)
+	encoded, err := json.Marshal(login)
 	if err != nil {
 		return err
 	}

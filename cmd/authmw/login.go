@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -46,20 +45,9 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 	if err != nil {
 		return err
 	}
-	record := loginRecord{Site: address, Store: where}
-	switch where {
-	case inFile:
-	case inKeyring:
-		if err := probe(c.keyring); err != nil {
-			return fmt.Errorf("the keyring cannot be used: %w", err)
-		}
-	case "":
-		record.Store = inKeyring
-		if probe(c.keyring) != nil { // on a machine without a screen there is none
-			record.Store = inFile
-		}
-	default:
-		return fmt.Errorf("--store %s is neither keyring nor file", where)
+	record := loginRecord{Site: address}
+	if record.Store, err = c.placeFor(where); err != nil {
+		return err
 	}
 	if site.Scheme == "http" && !loopback(site) {
 		c.note("warning: over http, others on the way can read the password and the tokens")
@@ -68,7 +56,42 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 	if err != nil {
 		return err
 	}
+	if err := c.authenticate(ctx, all, cl, email); err != nil {
+		return err
+	}
+	if err := c.enter(ctx, all, record, cl); err != nil {
+		return err
+	}
+	store, place := all.store(record)
+	stored, err := store.Load(ctx)
+	if err != nil {
+		return err
+	}
+	return c.print("logged in at %s as %s; the tokens are in %s\n", address, printable(stored.Subject()), place)
+}
 
+// placeFor returns the place for tokens that --store names or, without one, the keyring if it works and else a file.
+func (c *cli) placeFor(where string) (string, error) {
+	switch where {
+	case inFile:
+		return inFile, nil
+	case inKeyring:
+		if err := probe(c.keyring); err != nil {
+			return "", fmt.Errorf("the keyring cannot be used: %w", err)
+		}
+		return inKeyring, nil
+	case "":
+		if probe(c.keyring) != nil { // on a machine without a screen there is none
+			return inFile, nil
+		}
+		return inKeyring, nil
+	default:
+		return "", fmt.Errorf("--store %s is neither keyring nor file", where)
+	}
+}
+
+// authenticate logs a client in with what the user types.
+func (c *cli) authenticate(ctx context.Context, all *logins, cl *client.Client, email string) (err error) {
 	ask := c.questions()
 	if email == "" {
 		if email, err = ask.line("E-mail address: "); err != nil {
@@ -90,7 +113,13 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 	if err != nil {
 		return c.loginRefused(err)
 	}
-	before, notFound := all.find(address)
+	return nil
+}
+
+// enter makes a new login the last one of the list, and deletes the tokens of the one before at the same site if they are in
+// another place.
+func (c *cli) enter(ctx context.Context, all *logins, record loginRecord, cl *client.Client) error {
+	before, notFound := all.find(record.Site)
 	if err := all.put(ctx, record); err != nil {
 		if inTime(ctx, cl.Logout) != nil {
 			c.note("the login is still there, and its tokens are in the place for them")
@@ -98,31 +127,12 @@ func (c *cli) login(ctx context.Context, address, email, where string) error {
 		return err
 	}
 	if notFound == nil && before.Store != record.Store {
-		// The tokens of the login before are in another place, where nobody would find them any more.
 		store, place := all.store(before)
 		if err := inTime(ctx, func(ctx context.Context) error { return store.Update(ctx, nothing) }); err != nil {
 			c.note("the tokens of the login before are still in %s: %v", place, err)
 		}
 	}
-	store, place := all.store(record)
-	stored, err := store.Load(ctx)
-	if err != nil {
-		return err
-	}
-	return c.print("logged in at %s as %s; the tokens are in %s\n", address, printable(stored.Subject()), place)
-}
-
-// nothing is what an Update leaves of a login that is forgotten.
-func nothing(*client.StoredLogin) (*client.StoredLogin, error) { return nil, nil }
-
-// waitTimeout is how long a command may take for what asks a site or waits for another program.
-const waitTimeout = 30 * time.Second
-
-// inTime does something that must not take longer than waitTimeout.
-func inTime(ctx context.Context, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, waitTimeout)
-	defer cancel()
-	return do(ctx)
+	return nil
 }
 
 // maxOTPs is how often a one-time password is asked for on a terminal.
@@ -216,158 +226,4 @@ func fromSite(err error) bool {
 	var other *cloudreve.NotCloudreveError
 	var refused *client.Error
 	return errors.As(err, &unreachable) || errors.As(err, &unavailable) || errors.As(err, &other) || errors.As(err, &refused)
-}
-
-// chosen returns the login that a command is for.
-func (c *cli) chosen(site string) (*logins, loginRecord, error) {
-	all, err := c.logins()
-	if err != nil {
-		return nil, loginRecord{}, err
-	}
-	record, err := all.find(site)
-	if errors.Is(err, errNotLoggedIn) {
-		c.note("%v", err)
-		err = errNo
-	}
-	return all, record, err
-}
-
-// printLoginToken prints the access token of the last login.
-func (c *cli) printLoginToken(ctx context.Context) error {
-	all, record, err := c.chosen("")
-	if err != nil {
-		return err
-	}
-	cl, err := all.client(record)
-	if err != nil {
-		return err
-	}
-	token, err := cl.Token(ctx)
-	if errors.Is(err, client.ErrLoginRequired) {
-		return c.loginRequired(record, err)
-	}
-	if err != nil {
-		return err
-	}
-	return c.print("%s\n", token.AccessToken)
-}
-
-// loginRequired tells the user where to log in again.
-func (c *cli) loginRequired(record loginRecord, err error) error {
-	c.note("%v; authmw login %s", err, record.Site)
-	return errNo
-}
-
-func (c *cli) statusCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "Show where you are logged in, and for how long",
-		Long: `Show where you are logged in, where the tokens are kept, and for how long they
-are valid. The first login is the one that other commands use. No site is asked.
-
-The exit status is 1 if you would have to log in again at the first.`,
-		Args: arguments(0, 0, "no arguments"),
-	}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.status(cmd.Context(), *asJSON) }
-	return cmd
-}
-
-// loginStatus is what is known of a login, and what status --json prints of it.
-type loginStatus struct {
-	Site         string     `json:"site"`
-	KeptIn       string     `json:"kept_in"`
-	LoginNeeded  bool       `json:"login_needed"` // to go on at this site
-	User         string     `json:"user,omitempty"`
-	AccessUntil  *time.Time `json:"access_until,omitempty"`
-	RefreshUntil *time.Time `json:"refresh_until,omitempty"` // absent if there is no refresh token
-	RefusedAt    *time.Time `json:"refused_at,omitempty"`    // when the site refused to renew the login
-	Problem      string     `json:"problem,omitempty"`       // why the tokens cannot be read
-}
-
-func (c *cli) status(ctx context.Context, asJSON bool) error {
-	all, _, err := c.chosen("")
-	if err != nil {
-		return err
-	}
-	var logins []loginStatus
-	for _, record := range all.Records {
-		logins = append(logins, c.statusOf(ctx, all, record))
-	}
-	if asJSON {
-		err = c.printJSON(struct {
-			Logins []loginStatus `json:"logins"`
-		}{logins})
-	} else {
-		for _, l := range logins {
-			if err = c.judge(c.describe(l)); err != nil && !errors.Is(err, errNo) {
-				break
-			}
-			err = nil
-		}
-	}
-	if err == nil && logins[0].LoginNeeded {
-		return errNo
-	}
-	return err
-}
-
-func (c *cli) statusOf(ctx context.Context, all *logins, record loginRecord) loginStatus {
-	store, place := all.store(record)
-	s := loginStatus{Site: record.Site, KeptIn: place}
-	login, err := store.Load(ctx)
-	switch {
-	case err != nil:
-		s.Problem, s.LoginNeeded = strings.TrimPrefix(err.Error(), "client: "), true
-		return s
-	case login == nil:
-		s.Problem, s.LoginNeeded = "gone: log in again", true
-		return s
-	}
-	known := func(t time.Time) *time.Time {
-		if t.IsZero() {
-			return nil
-		}
-		t = t.UTC()
-		return &t
-	}
-	s.User, s.AccessUntil, s.RefusedAt = login.Subject(), known(login.Expiry()), known(login.Refused)
-	if login.RefreshToken != "" {
-		s.RefreshUntil = known(login.RefreshExpiry())
-	}
-	renewable := login.RefreshToken != "" && login.Refused.IsZero() && (s.RefreshUntil == nil || c.now().Before(*s.RefreshUntil))
-	s.LoginNeeded = !renewable && !c.now().Before(login.Expiry()) || !login.Refused.IsZero()
-	return s
-}
-
-// describe says the same to people.
-func (c *cli) describe(s loginStatus) []finding {
-	findings := []finding{{good, "site", s.Site}, {good, "kept in", s.KeptIn}}
-	if s.Problem != "" {
-		return append(findings, finding{bad, "login", s.Problem})
-	}
-	past, advice := unknown, "renewed when it is needed"
-	if s.LoginNeeded {
-		past, advice = bad, "log in again"
-	}
-	refresh := finding{unknown, "refresh", "none"}
-	switch {
-	case s.RefusedAt != nil:
-		refresh = finding{bad, "refresh", fmt.Sprintf("refused by the site %s ago: log in again", human(c.now().Sub(*s.RefusedAt).Round(time.Second)))}
-	case s.RefreshUntil != nil:
-		refresh = c.remaining("refresh", *s.RefreshUntil, past, "log in again")
-	}
-	access := finding{unknown, "access", "not readable"}
-	if s.AccessUntil != nil {
-		access = c.remaining("access", *s.AccessUntil, past, advice)
-	}
-	return append(findings, finding{good, "user", s.User}, access, refresh)
-}
-
-// remaining says for how long a token is valid, and what becomes of one that is not.
-func (c *cli) remaining(name string, expiry time.Time, past verdict, advice string) finding {
-	if left := expiry.Sub(c.now()); left > 0 {
-		return finding{good, name, "valid for " + human(left.Round(time.Second))}
-	}
-	return finding{past, name, fmt.Sprintf("expired %s ago: %s", human(c.now().Sub(expiry).Round(time.Second)), advice)}
 }

@@ -30,11 +30,16 @@ type loginRecord struct {
 	Store string `json:"store"` // inFile or inKeyring, as found at login: a keyring that fails later is no reason to look elsewhere
 }
 
-// logins are those that there are, the last one first. They are kept in a folder, together with the tokens of those that
-// are kept in files.
+// logins are the user's, the last one first. They are kept in a folder, together with the tokens of those that are kept in
+// files.
 type logins struct {
 	cli     *cli
 	folder  string
+	Records []loginRecord
+}
+
+// loginList is the content of the file with the list of logins.
+type loginList struct {
 	Records []loginRecord `json:"logins"`
 }
 
@@ -44,28 +49,41 @@ func (c *cli) logins() (*logins, error) {
 		return nil, fmt.Errorf("there is no place to keep a login in: %w", err)
 	}
 	l := &logins{cli: c, folder: filepath.Join(config, "authmw")}
-	return l, l.read()
+	list, err := l.read()
+	if list != nil {
+		l.Records = list.Records
+	}
+	return l, err
 }
 
-func (l *logins) read() error {
-	l.Records = nil
+// read returns the list as it is stored, or nil if there is none.
+func (l *logins) read() (*loginList, error) {
 	content, _, err := file.Read(l.index(), maxIndex)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return nil, nil
 	case err != nil:
-		return err
+		return nil, err
 	}
-	err = json.Unmarshal(content, l)
-	for _, r := range l.Records {
+	list := new(loginList)
+	err = json.Unmarshal(content, list)
+	for _, r := range list.Records {
 		if _, invalid := cloudreve.ParseURL(r.Site); invalid != nil {
 			err = invalid
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%s is not a list of logins: delete it, and log in again", l.index())
+		return nil, fmt.Errorf("%s is not a list of logins: delete it, and log in again", l.index())
 	}
-	return nil
+	return list, nil
+}
+
+func (l *logins) save(list *loginList) error {
+	content, err := json.MarshalIndent(list, "", "  ")
+	if err != nil {
+		return err
+	}
+	return file.Replace(l.index(), append(content, '\n'))
 }
 
 var errNotLoggedIn = errors.New("you are not logged in")
@@ -95,57 +113,53 @@ func (l *logins) find(site string) (loginRecord, error) {
 	return loginRecord{}, fmt.Errorf("%w at %s: authmw login %s", errNotLoggedIn, site, site)
 }
 
-// put makes a login the last one; drop takes it out.
+// put makes a login the last one.
 func (l *logins) put(ctx context.Context, r loginRecord) error {
-	return l.change(ctx, func() { l.Records = append([]loginRecord{r}, l.without(r)...) })
-}
-
-func (l *logins) drop(ctx context.Context, r loginRecord) error {
-	return l.change(ctx, func() { l.Records = l.without(r) })
-}
-
-func (l *logins) without(r loginRecord) []loginRecord {
-	return slices.DeleteFunc(l.Records, func(other loginRecord) bool { return l.name(other) == l.name(r) })
-}
-
-// change changes the list, as it is by then.
-func (l *logins) change(ctx context.Context, change func()) error {
-	return l.locked(ctx, func() error {
-		if err := l.read(); err != nil {
-			return err
-		}
-		change()
-		content, err := json.MarshalIndent(l, "", "  ")
-		if err != nil {
-			return err
-		}
-		return file.Replace(l.index(), append(content, '\n'))
+	return l.change(ctx, func(records []loginRecord) ([]loginRecord, error) {
+		return append([]loginRecord{r}, l.without(records, r)...), nil
 	})
+}
+
+// drop takes a login out.
+func (l *logins) drop(ctx context.Context, r loginRecord) error {
+	return l.change(ctx, func(records []loginRecord) ([]loginRecord, error) { return l.without(records, r), nil })
 }
 
 // ready finds out whether the list can be changed, before there is something to add to it.
 func (l *logins) ready(ctx context.Context) error {
-	return l.locked(ctx, func() error {
-		if err := l.read(); err != nil {
-			return err
-		}
-		return file.Probe(l.index(), 4<<10)
-	})
+	return l.change(ctx, func(records []loginRecord) ([]loginRecord, error) { return records, file.Probe(l.index(), 4<<10) })
 }
 
-// locked does something while no other program changes the list.
-func (l *logins) locked(ctx context.Context, do func() error) error {
+// without returns the records of all other sites.
+func (l *logins) without(records []loginRecord, r loginRecord) []loginRecord {
+	return slices.DeleteFunc(slices.Clone(records), func(other loginRecord) bool { return l.name(other) == l.name(r) })
+}
+
+// change changes the list, as it is by then, while no other program does.
+func (l *logins) change(ctx context.Context, change func([]loginRecord) ([]loginRecord, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, waitTimeout)
 	defer cancel()
 	arrived := l.cli.waitingFor(l.index() + ".lock")
 	defer arrived()
-	unlock, err := file.Lock(ctx, l.index()+".lock")
-	if err != nil {
-		return err
+	load := func(context.Context) (*loginList, error) {
+		arrived()
+		return l.read()
 	}
-	defer unlock()
-	arrived()
-	return do()
+	return file.Change(ctx, l.index()+".lock", load, l.save, func(current *loginList) (*loginList, error) {
+		next := new(loginList)
+		if current != nil {
+			next.Records = current.Records
+		}
+		records, err := change(next.Records)
+		if err != nil {
+			return nil, err
+		}
+		l.Records = records
+		if current == nil && len(records) == 0 {
+			return nil, nil
+		}
+		return &loginList{records}, nil
+	})
 }
 
 // name is a file name for a site: https-cloud.example.com-443.
@@ -202,3 +216,36 @@ func (l *logins) client(r loginRecord) (*client.Client, error) {
 	store, _ := l.store(r)
 	return client.New(r.Site, store)
 }
+
+// waitTimeout is how long a command may take for what asks a site or waits for another program.
+const waitTimeout = 30 * time.Second
+
+// inTime does something that must not take longer than waitTimeout.
+func inTime(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, waitTimeout)
+	defer cancel()
+	return do(ctx)
+}
+
+// chosen returns the login that a command is for.
+func (c *cli) chosen(site string) (*logins, loginRecord, error) {
+	all, err := c.logins()
+	if err != nil {
+		return nil, loginRecord{}, err
+	}
+	record, err := all.find(site)
+	if errors.Is(err, errNotLoggedIn) {
+		c.note("%v", err)
+		err = errNo
+	}
+	return all, record, err
+}
+
+// loginRequired tells the user where to log in again.
+func (c *cli) loginRequired(record loginRecord, err error) error {
+	c.note("%v; authmw login %s", err, record.Site)
+	return errNo
+}
+
+// nothing is what an Update leaves of a login that is forgotten.
+func nothing(*client.StoredLogin) (*client.StoredLogin, error) { return nil, nil }

@@ -5,8 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,8 +59,8 @@ func (c *cli) withSite(cmd *cobra.Command, run func(ctx context.Context, s *site
 	return cmd
 }
 
+// site returns the site that the flags name or, without one, the environment.
 func (c *cli) site(conf, dsn, keyFile string) (*site, error) {
-	_, inEnv := c.lookupEnv(masterkey.EnvVar)
 	named := 0
 	for _, flag := range []string{conf, dsn, keyFile} {
 		if flag != "" {
@@ -71,18 +71,7 @@ func (c *cli) site(conf, dsn, keyFile string) (*site, error) {
 	case named > 1:
 		return nil, errors.New("--config, --dsn and --key-file each say where the key is: give one")
 	case conf != "":
-		cfg, err := readConfig(conf, c.environ)
-		if err != nil {
-			return nil, err
-		}
-		if cfg.TablePrefix != "" {
-			c.note("TablePrefix in %s is ignored: Cloudreve v4 does so too", conf)
-		}
-		db, err := cfg.open(conf)
-		if err != nil {
-			return nil, err
-		}
-		return &site{cli: c, db: db, read: masterkey.EnvOrDatabase(db.DB), overridden: true}, nil
+		return c.siteOfConfig(conf)
 	case dsn != "":
 		if hasPassword(dsn) {
 			return nil, fmt.Errorf("--dsn has a place for a password, which others on this machine can read: take out the colon and what follows, or set %s in its place", dsnVariable)
@@ -96,17 +85,40 @@ func (c *cli) site(conf, dsn, keyFile string) (*site, error) {
 		return &site{cli: c, read: c.keyFromInput}, nil
 	case keyFile != "":
 		return &site{cli: c, read: masterkey.File(keyFile)}, nil
-	case c.env(dsnVariable) != "":
-		db, err := openURL(c.env(dsnVariable))
+	default:
+		return c.siteOfEnvironment()
+	}
+}
+
+// siteOfConfig returns the site of a conf.ini.
+func (c *cli) siteOfConfig(conf string) (*site, error) {
+	cfg, err := readConfig(conf, c.environ)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.TablePrefix != "" {
+		c.note("TablePrefix in %s is ignored: Cloudreve v4 does so too", conf)
+	}
+	db, err := cfg.open(conf)
+	if err != nil {
+		return nil, err
+	}
+	return &site{cli: c, db: db, read: masterkey.EnvOrDatabase(db.DB), overridden: true}, nil
+}
+
+// siteOfEnvironment returns the site that environment variables name, or one without a key and a database.
+func (c *cli) siteOfEnvironment() (*site, error) {
+	if dsn := c.env(dsnVariable); dsn != "" {
+		db, err := openURL(dsn)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", dsnVariable, err)
 		}
 		return &site{cli: c, db: db, read: masterkey.EnvOrDatabase(db.DB), overridden: true}, nil
-	case inEnv:
-		return &site{cli: c, read: masterkey.Env(masterkey.EnvVar), overridden: true}, nil
-	default:
-		return &site{cli: c}, nil
 	}
+	if _, found := c.lookupEnv(masterkey.EnvVar); found {
+		return &site{cli: c, read: masterkey.Env(masterkey.EnvVar), overridden: true}, nil
+	}
+	return &site{cli: c}, nil
 }
 
 func (s *site) close() {
@@ -222,18 +234,46 @@ func (s *site) user(ctx context.Context, where string, argument any) (u user, er
 	return u, s.db.explain(err)
 }
 
-// readInput returns what an argument stands for: itself or, for -, standard input.
-func (c *cli) readInput(argument string) (string, error) {
-	if argument != "-" {
-		return argument, nil
+var errBothUsers = errors.New("--user and --email each say who the token is for: give one")
+
+// subject returns the sub of a user and, where there is a database, the user's row.
+func (s *site) subject(ctx context.Context, id, email string) (string, *user, error) {
+	if email == "" {
+		if s.db == nil {
+			return id, nil, nil
+		}
+		u, err := s.userByID(ctx, id)
+		return id, &u, err
 	}
-	const limit = 1 << 20
-	input, err := io.ReadAll(io.LimitReader(c.in, limit+1))
+	u, err := s.userByEmail(ctx, email)
 	if err != nil {
-		return "", fmt.Errorf("standard input cannot be read: %w", err)
+		return "", nil, err
 	}
-	if len(input) > limit {
-		return "", errors.New("standard input has more than 1 MiB: that is too much")
+	ids, err := s.ids(ctx)
+	if err != nil {
+		return "", nil, err
 	}
-	return string(input), nil
+	id, err = ids.Encode(u.id, hashid.User)
+	return id, &u, err
 }
+
+// seconds returns a setting that is a number of seconds, as Cloudreve reads one.
+func (s *site) seconds(ctx context.Context, name string) (int64, error) {
+	value, err := s.setting(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(value, 10, 64)
+}
+
+// ttl returns a setting that is a lifetime, or the fallback if it is none that a token can have.
+func (s *site) ttl(ctx context.Context, name string, fallback time.Duration) time.Duration {
+	n, err := s.seconds(ctx, name)
+	if err != nil || n < 1 || n > int64(maxTTL/time.Second) {
+		return fallback
+	}
+	return time.Duration(n) * time.Second
+}
+
+// maxTTL is the most that package issuer takes.
+const maxTTL = 10 * 365 * 24 * time.Hour

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/authmw/authmw/hashid"
+	"github.com/authmw/authmw/client"
 	"github.com/authmw/authmw/issuer"
 )
 
@@ -65,8 +65,6 @@ as JSON. That needs the database.`,
 	})
 }
 
-var errBothUsers = errors.New("--user and --email each say who the token is for: give one")
-
 // order is a token as ordered.
 type order struct {
 	user, email, notBefore, clientID string
@@ -75,7 +73,8 @@ type order struct {
 	refresh                          bool
 }
 
-func (s *site) token(ctx context.Context, o order) error {
+// check returns what is wrong with an order, and puts its scopes one to an element.
+func (o *order) check() error {
 	switch {
 	case o.user == "" && o.email == "":
 		return errors.New("say who the token is for, with --user or with --email")
@@ -89,6 +88,13 @@ func (s *site) token(ctx context.Context, o order) error {
 	o.scopes = scopes
 	if len(o.scopes) > 0 && o.clientID == "" {
 		return errors.New("--scopes without --client-id: Cloudreve would let such a token do everything; add --client-id")
+	}
+	return nil
+}
+
+func (s *site) token(ctx context.Context, o order) error {
+	if err := o.check(); err != nil {
+		return err
 	}
 	from, err := parseTime(o.notBefore, s.cli.now())
 	if err != nil {
@@ -108,28 +114,10 @@ func (s *site) token(ctx context.Context, o order) error {
 	if u != nil && u.status != "active" {
 		s.cli.note("warning: this user is %s, and Cloudreve will not accept the token", u.status)
 	}
-
-	if o.ttl == 0 {
-		o.ttl = s.ttl(ctx, "access_token_ttl", issuer.DefaultAccessTTL)
+	options, err := s.issuing(ctx, o, from, u)
+	if err != nil {
+		return err
 	}
-	refreshTTL := s.ttl(ctx, "refresh_token_ttl", issuer.DefaultRefreshTTL)
-	if from.Unix() < 0 || from.Unix() > maxNumericDate-int64(max(o.ttl, refreshTTL)/time.Second) {
-		return fmt.Errorf("--nbf %s is too far off: a token is valid between the years 1970 and 9999", o.notBefore)
-	}
-	options := []issuer.Option{issuer.WithClock(func() time.Time { return from })}
-	if o.refresh {
-		if u == nil {
-			return errors.New("a refresh token has a hash of the user's password, which is in the database: name that with --config or --dsn")
-		}
-		siteID, err := s.setting(ctx, "siteID")
-		if err != nil {
-			return err
-		}
-		options = append(options, issuer.WithStateHash(func(context.Context, issuer.Identity) ([]byte, error) {
-			return issuer.CloudreveStateHash(u.email, u.password, siteID), nil
-		}))
-	}
-	options = append(options, issuer.WithTTL(o.ttl, refreshTTL))
 	i, err := issuer.NewCloudreveCompatible(key.Secret, issuer.NewMemoryStore(), options...)
 	if err != nil {
 		return err
@@ -149,49 +137,30 @@ func (s *site) token(ctx context.Context, o order) error {
 	return json.NewEncoder(s.cli.out).Encode(pair)
 }
 
-// subject returns the sub of a user and, where there is a database, the user's row.
-func (s *site) subject(ctx context.Context, id, email string) (string, *user, error) {
-	if email == "" {
-		if s.db == nil {
-			return id, nil, nil
-		}
-		u, err := s.userByID(ctx, id)
-		return id, &u, err
+// issuing returns the options of an Issuer for an order by a user, who is nil if there is no database.
+func (s *site) issuing(ctx context.Context, o order, from time.Time, u *user) ([]issuer.Option, error) {
+	if o.ttl == 0 {
+		o.ttl = s.ttl(ctx, "access_token_ttl", issuer.DefaultAccessTTL)
 	}
-	u, err := s.userByEmail(ctx, email)
+	refreshTTL := s.ttl(ctx, "refresh_token_ttl", issuer.DefaultRefreshTTL)
+	if from.Unix() < 0 || from.Unix() > maxNumericDate-int64(max(o.ttl, refreshTTL)/time.Second) {
+		return nil, fmt.Errorf("--nbf %s is too far off: a token is valid between the years 1970 and 9999", o.notBefore)
+	}
+	options := []issuer.Option{issuer.WithClock(func() time.Time { return from }), issuer.WithTTL(o.ttl, refreshTTL)}
+	if !o.refresh {
+		return options, nil
+	}
+	if u == nil {
+		return nil, errors.New("a refresh token has a hash of the user's password, which is in the database: name that with --config or --dsn")
+	}
+	siteID, err := s.setting(ctx, "siteID")
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	ids, err := s.ids(ctx)
-	if err != nil {
-		return "", nil, err
-	}
-	id, err = ids.Encode(u.id, hashid.User)
-	return id, &u, err
+	return append(options, issuer.WithStateHash(func(context.Context, issuer.Identity) ([]byte, error) {
+		return issuer.CloudreveStateHash(u.email, u.password, siteID), nil
+	})), nil
 }
-
-// seconds returns a setting that is a number of seconds, as Cloudreve reads one.
-func (s *site) seconds(ctx context.Context, name string) (int64, error) {
-	value, err := s.setting(ctx, name)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseInt(value, 10, 64)
-}
-
-// maxTTL is the most that package issuer takes.
-const maxTTL = 10 * 365 * 24 * time.Hour
-
-// ttl returns a setting that is a lifetime, or the fallback if it is none that a token can have.
-func (s *site) ttl(ctx context.Context, name string, fallback time.Duration) time.Duration {
-	n, err := s.seconds(ctx, name)
-	if err != nil || n < 1 || n > int64(maxTTL/time.Second) {
-		return fallback
-	}
-	return time.Duration(n) * time.Second
-}
-
-const timeFormat = "2006-01-02 15:04:05 MST"
 
 // parseTime reads a time that the user gives: none for now, a duration from now, Unix seconds, or RFC 3339.
 func parseTime(text string, now time.Time) (time.Time, error) {
@@ -208,4 +177,24 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 		return t, nil
 	}
 	return time.Time{}, fmt.Errorf("--nbf %s is no time: write it as 2026-11-24T10:00:00Z, as Unix seconds, or as -5m from now", text)
+}
+
+// printLoginToken prints the access token of the last login.
+func (c *cli) printLoginToken(ctx context.Context) error {
+	all, record, err := c.chosen("")
+	if err != nil {
+		return err
+	}
+	cl, err := all.client(record)
+	if err != nil {
+		return err
+	}
+	token, err := cl.Token(ctx)
+	if errors.Is(err, client.ErrLoginRequired) {
+		return c.loginRequired(record, err)
+	}
+	if err != nil {
+		return err
+	}
+	return c.print("%s\n", token.AccessToken)
 }

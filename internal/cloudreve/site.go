@@ -145,6 +145,11 @@ func (s *Site) Do(ctx context.Context, method, path, token string, body any) (An
 		return Answer{}, &UnreachableError{err}
 	}
 	defer func() { _ = response.Body.Close() }()
+	return read(response, path)
+}
+
+// read returns the answer to a request for path.
+func read(response *http.Response, path string) (answer Answer, err error) {
 	switch status := response.StatusCode; {
 	case status >= 500 || status == http.StatusTooManyRequests:
 		seconds, _ := strconv.ParseUint(response.Header.Get("Retry-After"), 10, 16)
@@ -156,7 +161,6 @@ func (s *Site) Do(ctx context.Context, method, path, token string, body any) (An
 		}
 		return Answer{}, fmt.Errorf("the site redirects to %s: give the URL of the site itself", strings.TrimSuffix(location.Redacted(), path))
 	}
-	var answer Answer
 	if answer.Body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer)); err != nil {
 		return Answer{}, fmt.Errorf("the site stopped in the middle of an answer: %w", err)
 	}

@@ -11,10 +11,9 @@ import (
 	"time"
 )
 
-// interval is how often it is tried to get a lock that another holds, more or less.
+// interval is the average time between two tries to get a lock that another process holds.
 const interval = 10 * time.Millisecond
 
-// errHeld is what try returns for a lock that another holds.
 var errHeld = errors.New("the lock is held by another process")
 
 // Lock waits until the lock at path is this caller's alone, or ctx is done. The lock is the system's: it ends with the
@@ -30,7 +29,7 @@ func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	}
 	for {
 		unlock, err := try(path)
-		if !errors.Is(err, errHeld) {
+		if unlock != nil || err != nil {
 			return unlock, err
 		}
 		timer := time.NewTimer(interval/2 + rand.N(interval))

@@ -8,6 +8,7 @@ import (
 	"syscall"
 )
 
+// try returns no unlock and no error for a lock that another process holds.
 func try(path string) (unlock func(), err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|nonBlocking, 0o600)
 	if err != nil {
@@ -27,7 +28,7 @@ func try(path string) (unlock func(), err error) {
 	}
 	_ = file.Close()
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, errHeld
+		return nil, nil
 	}
 	return nil, &os.PathError{Op: "flock", Path: path, Err: err}
 }

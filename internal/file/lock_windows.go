@@ -9,7 +9,8 @@ import (
 // errSharingViolation is ERROR_SHARING_VIOLATION.
 const errSharingViolation = syscall.Errno(32)
 
-// try opens the file for itself alone, which nobody can while another has it open.
+// try opens the file for itself alone, which nobody can while another has it open. It returns no unlock and no error for a
+// lock that another process holds.
 func try(path string) (unlock func(), err error) {
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {
@@ -20,7 +21,7 @@ func try(path string) (unlock func(), err error) {
 	case err == nil:
 		return func() { _ = syscall.CloseHandle(handle) }, nil
 	case errors.Is(err, errSharingViolation):
-		return nil, errHeld
+		return nil, nil
 	}
 	return nil, &os.PathError{Op: "open", Path: path, Err: err}
 }

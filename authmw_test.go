@@ -2,19 +2,222 @@ package authmw_test
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/sha512"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw"
+	"github.com/authmw/authmw/internal/capture"
+	"github.com/authmw/authmw/internal/hostile"
 )
+
+// Tokens are made by hand here: no library would make most of them.
+
+// issued is when the capture's first tokens were issued, and now in these tests.
+const issued = 1795430989
+
+func clock() time.Time { return time.Unix(issued, 0) }
+
+const (
+	testSecret  = "viHqGBnQZxedlpUuZEhUxX8jmbrEAlslDCC00zHngSxxOENb4v13Kn9wk9yY9WtX"
+	otherSecret = "somebody else's secret, which is just as long as it needs to be"
+
+	usualHeader  = `{"alg":"HS256","typ":"JWT"}`
+	usualPayload = `{"token_type":"access","sub":"wGH0","exp":1795434589,"nbf":1795430989}`
+)
+
+func encode(segment string) string { return base64.RawURLEncoding.EncodeToString([]byte(segment)) }
+
+func signWith(newHash func() hash.Hash, secret, header, payload string) string {
+	return signSegments(newHash, secret, encode(header)+"."+encode(payload))
+}
+
+func signSegments(newHash func() hash.Hash, secret, input string) string {
+	mac := hmac.New(newHash, []byte(secret))
+	mac.Write([]byte(input))
+	return input + "." + encode(string(mac.Sum(nil)))
+}
+
+func sign(header, payload string) string {
+	return signWith(sha256.New, testSecret, header, payload)
+}
+
+// payload returns the usual one with the first old replaced by new.
+func payload(t *testing.T, old, new string) string {
+	t.Helper()
+	require.Contains(t, usualPayload, old)
+	return strings.Replace(usualPayload, old, new, 1)
+}
+
+func newValidator(t testing.TB, options ...authmw.Option) *authmw.Validator {
+	t.Helper()
+	v, err := authmw.New([]byte(testSecret), append([]authmw.Option{authmw.WithClock(clock)}, options...)...)
+	require.NoError(t, err)
+	return v
+}
+
+func newRequest(authorization ...string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	if len(authorization) > 0 {
+		r.Header["Authorization"] = authorization
+	}
+	return r
+}
+
+func nested(depth int) string {
+	return fmt.Sprintf(`{"token_type":"access","sub":"wGH0","exp":1795434589,"x":%s}`,
+		strings.Repeat("[", depth-1)+strings.Repeat("]", depth-1))
+}
+
+func signWithOther(payload string) string {
+	return signWith(sha256.New, otherSecret, usualHeader, payload)
+}
+
+// parameters returns a header with n parameters.
+func parameters(n int) string {
+	var b strings.Builder
+	b.WriteString(`{"alg":"HS256"`)
+	for i := range n - 1 {
+		fmt.Fprintf(&b, `,"p%d":%d`, i, i)
+	}
+	return b.String() + "}"
+}
+
+func bearer(token string) []string { return []string{"Bearer " + token} }
+
+func requireOutcome(t *testing.T, want error, claims *authmw.Claims, err error) {
+	t.Helper()
+	if want == nil {
+		require.NoError(t, err)
+		require.NotNil(t, claims)
+		return
+	}
+	require.ErrorIs(t, err, want)
+	require.Nil(t, claims, "no claims with an error")
+}
+
+func TestNewReportsEverythingAtOnce(t *testing.T) {
+	v, err := authmw.New([]byte("short"),
+		authmw.WithPreviousSecrets([]byte(testSecret), nil),
+		authmw.WithLeeway(-time.Second),
+		authmw.WithRealm(`a "realm"`),
+		authmw.WithClock(nil),
+		authmw.WithMaxTokenSize(0),
+		authmw.WithExtractors(nil, authmw.ExtractorFunc(nil), authmw.Cookie(""), authmw.Header("a b")),
+		authmw.WithRenderer(nil),
+		authmw.WithClaimsCheck(nil),
+		authmw.WithObserver(nil),
+		nil,
+	)
+	require.Nil(t, v)
+	require.EqualError(t, err, strings.Join([]string{
+		`authmw: leeway -1s is not between 0 and 5m0s`,
+		`authmw: realm "a \"realm\"" is empty or has characters other than printable ASCII without " and \`,
+		`authmw: the clock is nil`,
+		`authmw: token size limit 0 is not between 256 and 1048576`,
+		`authmw: an extractor is nil`,
+		`authmw: an extractor is nil`,
+		`authmw: a cookie needs a name`,
+		`authmw: "a b" cannot be the name of a header`,
+		`authmw: the renderer is nil`,
+		`authmw: the claims check is nil`,
+		`authmw: the observer is nil`,
+		`authmw: an option is nil`,
+		`authmw: the secret has 5 bytes, HS256 needs 32 or more (RFC 7518 section 3.2)`,
+		`authmw: previous secret 2 has 0 bytes, HS256 needs 32 or more (RFC 7518 section 3.2)`,
+	}, "\n"))
+}
+
+func TestNewFromKeySourceErrors(t *testing.T) {
+	_, err := authmw.NewFromKeySource(nil, authmw.WithPreviousSecrets([]byte(testSecret)))
+	require.EqualError(t, err, "authmw: the key source is nil\nauthmw: previous secrets come from the key source")
+	_, err = authmw.NewFromKeySource(authmw.KeySourceFunc(nil))
+	require.EqualError(t, err, "authmw: the key source is nil")
+}
+
+func TestNewFromIntrospector(t *testing.T) {
+	_, err := authmw.NewFromIntrospector(nil, authmw.WithPreviousSecrets([]byte(testSecret)), authmw.WithClock(nil))
+	for _, want := range []string{"the introspector is nil", "previous secrets", "the clock is nil"} {
+		require.ErrorContains(t, err, want)
+	}
+}
+
+// TestNothingPrintsSecretsOrTokens prints what a program may come to log, in every way that it may do so.
+func TestNothingPrintsSecretsOrTokens(t *testing.T) {
+	keys, err := authmw.NewKeys([]byte(testSecret), []byte(otherSecret))
+	require.NoError(t, err)
+	v := newValidator(t)
+	token := sign(usualHeader, usualPayload)
+	claims, err := v.Verify(t.Context(), token)
+	require.NoError(t, err)
+	secret := authmw.NewContext(t.Context(), claims)
+	things := map[string]any{"Keys": keys, "Validator": v, "Claims": claims, "context": secret}
+	for name, authorization := range map[string][]string{
+		"missing":   {"Token " + token},
+		"malformed": {"Bearer " + token + "!"},
+		"ambiguous": {"Bearer " + token, "Bearer " + token},
+		"signature": {"Bearer " + signWithOther(usualPayload)},
+		"node":      {"Bearer Cr " + token},
+	} {
+		_, err := v.Check(newRequest(authorization...), authmw.Required)
+		require.Error(t, err)
+		things[name] = err
+	}
+	_, err = v.Verify(t.Context(), sign(`{"alg":"`+token+`"}`, usualPayload))
+	things["header"] = err
+	_, err = v.Verify(t.Context(), sign(usualHeader, `{"`+token+`":1,"`+token+`":1}`))
+	things["claims"] = err
+
+	signature := token[len(token)-43:]
+	for name, thing := range things {
+		var b strings.Builder
+		for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+			fmt.Fprintf(&b, format+"\n", thing)
+		}
+		slog.New(slog.NewJSONHandler(&b, nil)).Info(name, name, thing)
+		slog.New(slog.NewTextHandler(&b, nil)).Info(name, name, thing)
+		require.NotContains(t, b.String(), testSecret, name)
+		require.NotContains(t, b.String(), otherSecret, name)
+		require.NotContains(t, b.String(), signature, name)
+		require.NotContains(t, b.String(), fmt.Sprintf("%x", testSecret[:8]), name)
+		require.NotContains(t, b.String(), fmt.Sprintf("%x", signature[:8]), name)
+	}
+}
+
+// TestUnbuiltValidator has the Validator of a program that went on after New's error.
+func TestUnbuiltValidator(t *testing.T) {
+	for name, v := range map[string]*authmw.Validator{"nil": nil, "zero": new(authmw.Validator)} {
+		t.Run(name, func(t *testing.T) {
+			token := sign(usualHeader, usualPayload)
+			for _, mode := range []authmw.Mode{authmw.Required, authmw.Optional} {
+				claims, err := v.Check(newRequest("Bearer "+token), mode)
+				requireOutcome(t, authmw.ErrUnavailable, claims, err)
+			}
+			claims, err := v.Verify(t.Context(), token)
+			requireOutcome(t, authmw.ErrUnavailable, claims, err)
+			claims, err = v.Check(newRequest(), authmw.Required)
+			requireOutcome(t, authmw.ErrMissingToken, claims, err)
+			require.Equal(t, http.StatusUnauthorized, v.Denial(newRequest(), err).Status)
+		})
+	}
+}
 
 // What Cloudreve 4.14 makes of a request, observed on a running one.
 const (
@@ -30,8 +233,6 @@ type row struct {
 	cloudreve bool
 	why       string
 }
-
-func bearer(token string) []string { return []string{"Bearer " + token} }
 
 func runRows(t *testing.T, rows []row, options ...authmw.Option) {
 	keys, err := authmw.NewKeys([]byte(testSecret))
@@ -89,17 +290,6 @@ func runRowsWith(t *testing.T, v *authmw.Validator, rows []row) {
 			require.Nil(t, claims)
 		})
 	}
-}
-
-func requireOutcome(t *testing.T, want error, claims *authmw.Claims, err error) {
-	t.Helper()
-	if want == nil {
-		require.NoError(t, err)
-		require.NotNil(t, claims)
-		return
-	}
-	require.ErrorIs(t, err, want)
-	require.Nil(t, claims, "no claims with an error")
 }
 
 const (
@@ -456,4 +646,306 @@ func members(n int) string {
 		fmt.Fprintf(&b, `"m%d":0,`, i)
 	}
 	return b.String()
+}
+
+// TestCloudreveTokens has every token of a real Cloudreve's answers: the access tokens are accepted, the refresh tokens
+// refused for their type alone. That refresh tokens are good in themselves, internal/compact shows.
+func TestCloudreveTokens(t *testing.T) {
+	captured := capture.Read(t)
+	for _, issued := range captured.Tokens {
+		t.Run(issued.Name, func(t *testing.T) {
+			var now time.Time
+			v, err := authmw.New([]byte(captured.SecretKey), authmw.WithClock(func() time.Time { return now }))
+			require.NoError(t, err)
+			verify := func(at int64, token string) (*authmw.Claims, error) {
+				now = time.Unix(at, 0)
+				return v.Verify(t.Context(), token)
+			}
+
+			claims, err := verify(issued.Nbf, issued.Token)
+			good := error(nil)
+			if issued.TokenType == authmw.AccessToken {
+				require.NoError(t, err)
+				require.Equal(t, issued.TokenType, claims.TokenType)
+				require.Equal(t, issued.Sub, claims.Subject)
+				require.Equal(t, issued.Exp, claims.ExpiresAt.Unix())
+				require.Equal(t, issued.Nbf, claims.NotBefore.Unix())
+				require.Equal(t, issued.Scopes, claims.Scopes)
+				require.Equal(t, issued.ClientID, claims.ClientID)
+			} else {
+				good = authmw.ErrWrongTokenType
+				requireOutcome(t, good, claims, err)
+			}
+
+			claims, err = verify(issued.Exp-1, issued.Token)
+			requireOutcome(t, good, claims, err)
+			claims, err = verify(issued.Exp, issued.Token)
+			requireOutcome(t, authmw.ErrTokenExpired, claims, err)
+			claims, err = verify(issued.Nbf-1, issued.Token)
+			requireOutcome(t, authmw.ErrTokenNotYetValid, claims, err)
+
+			other, err := authmw.New([]byte(otherSecret), authmw.WithClock(func() time.Time { return time.Unix(issued.Nbf, 0) }))
+			require.NoError(t, err)
+			claims, err = other.Verify(t.Context(), issued.Token)
+			requireOutcome(t, authmw.ErrInvalidSignature, claims, err)
+
+			for i := range issued.Token {
+				for bit := range 8 {
+					changed := []byte(issued.Token)
+					changed[i] ^= 1 << bit
+					claims, err := verify(issued.Nbf, string(changed))
+					require.Nil(t, claims, "bit %d of character %d", bit, i)
+					require.Error(t, err)
+					require.NotErrorIs(t, err, authmw.ErrWrongTokenType, "bit %d of character %d got past the MAC", bit, i)
+				}
+			}
+			for i, segment := range strings.Split(issued.Token, ".") {
+				decoded, err := base64.RawURLEncoding.DecodeString(segment)
+				require.NoError(t, err)
+				for bit := range 8 * len(decoded) {
+					decoded[bit/8] ^= 1 << (bit % 8)
+					segments := strings.Split(issued.Token, ".")
+					segments[i] = encode(string(decoded))
+					decoded[bit/8] ^= 1 << (bit % 8)
+					claims, err := verify(issued.Nbf, strings.Join(segments, "."))
+					require.Nil(t, claims)
+					if i > 0 {
+						require.ErrorIs(t, err, authmw.ErrInvalidSignature, "bit %d of segment %d", bit, i)
+					} else {
+						require.Error(t, err)
+						require.NotErrorIs(t, err, authmw.ErrWrongTokenType)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestDocumentedToken has the access token that Cloudreve's documentation prints. It is well formed; only the key that
+// it was signed with is nobody's.
+func TestDocumentedToken(t *testing.T) {
+	const documented = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoiYWNjZXNzIiwic3ViIjoibHB1YSIsImV4cCI6MTc0NTY1NTU3OCwibmJmIjoxNzQ1NjUxOTc4fQ.L1ETHHBNImNevze00QAgrrY1maZO2nefyIwdT4cb68c"
+	claims, err := newValidator(t).Verify(t.Context(), documented)
+	requireOutcome(t, authmw.ErrInvalidSignature, claims, err)
+	require.NotErrorIs(t, err, authmw.ErrMalformedToken)
+}
+
+// TestHostileInputAllocatesLittle sends what costs naive parsers memory in proportion, or worse. A denied request may
+// cost the buffers for one token of the default size limit, whatever was sent.
+func TestHostileInputAllocatesLittle(t *testing.T) {
+	const mib = 1 << 20
+	const limit = 32 << 10
+	places := authmw.WithExtractors(authmw.AuthorizationHeader(), authmw.Header("X-Token"), authmw.WebSocketProtocol("bearer"),
+		authmw.InsecureQuery("access_token"), authmw.Cookie("token"))
+	authorization := func(values ...string) http.Header { return http.Header{"Authorization": values} }
+	webSocket := func(protocols string) http.Header {
+		return http.Header{"Upgrade": {"websocket"}, "Sec-Websocket-Protocol": {protocols}}
+	}
+	garbage := func(header string) http.Header {
+		return authorization("Bearer " + encode(header) + "." + encode(usualPayload) + "." + strings.Repeat("A", 43))
+	}
+	for _, row := range []struct {
+		name   string
+		header http.Header
+		want   error
+	}{
+		{"1 MiB of dots", authorization("Bearer " + strings.Repeat(".", mib)), authmw.ErrMalformedToken},
+		{"1 MiB valid token", authorization("Bearer " + sign(usualHeader, payload(t, `"sub"`, `"x":"`+strings.Repeat("x", mib)+`","sub"`))), authmw.ErrMalformedToken},
+		{"9,000 levels", authorization("Bearer " + sign(usualHeader, nested(9000))), authmw.ErrMalformedToken},
+		{"2,900 levels, within the size limit", authorization("Bearer " + sign(usualHeader, nested(2900))), authmw.ErrInvalidClaims},
+		{"1 MiB of spaces", authorization("Bearer " + strings.Repeat(" ", mib) + "x"), authmw.ErrMalformedToken},
+		{"1 MiB of words", authorization("Bearer" + strings.Repeat(" x", mib/2)), authmw.ErrMalformedToken},
+		{"1 MiB of scheme", authorization(strings.Repeat("Bearer", mib/6)), authmw.ErrMissingToken},
+		{"10,000 headers", authorization(strings.Split(strings.Repeat("Bearer x\n", 10000), "\n")...), authmw.ErrAmbiguousCredentials},
+		{"1 MiB in another header", http.Header{"X-Token": {strings.Repeat(".", mib)}}, authmw.ErrMalformedToken},
+		{"1 MiB of subprotocols", webSocket(strings.Repeat("bearer,a,", mib/9)), authmw.ErrAmbiguousCredentials},
+		{"1 MiB of commas", webSocket(strings.Repeat(",", mib)), authmw.ErrMissingToken},
+		{"1 MiB of parameters with escapes", http.Header{"Query": {strings.Repeat("a_rather_long_name_%41_that_is_not_the_one=%41&", mib/46)}}, authmw.ErrMissingToken},
+		{"1 MiB of one parameter with an escape", http.Header{"Query": {"access_token=%41" + strings.Repeat("A", mib)}}, authmw.ErrMalformedToken},
+		{"1 MiB of parameters of the name", http.Header{"Query": {strings.Repeat("access_token=%41&", mib/17)}}, authmw.ErrAmbiguousCredentials},
+		{"1 MiB of cookies", http.Header{"Cookie": {strings.Repeat("a=b;", mib/4)}}, authmw.ErrMissingToken},
+		{"long header", garbage(strings.Repeat(`{"a":`, 1000)), authmw.ErrMalformedToken},
+		{"deep header", garbage(strings.Repeat(`[`, 700)), authmw.ErrMalformedToken},
+		{"header of many members", garbage(parameters(60)), authmw.ErrMalformedToken},
+		{"header of one escaped string", garbage(`{"alg":"` + strings.Repeat(`\u0048`, 120) + `"}`), authmw.ErrMalformedToken},
+		{"header of many escaped strings", garbage(`{"x":[` + strings.Repeat(`"\n",`, 149) + `"\n"]}`), authmw.ErrMalformedToken},
+		{"8 KiB with a wrong signature", authorization("Bearer " + signWithOther(`{"x":"`+strings.Repeat("x", 6000)+`"}`)), authmw.ErrInvalidSignature},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			v := newValidator(t, places)
+			r := newRequest()
+			r.Header = row.header
+			r.URL.RawQuery = row.header.Get("Query")
+			claims, err := v.Check(r, authmw.Required)
+			requireOutcome(t, row.want, claims, err)
+			require.Less(t, bytesPerRun(func() { _, _ = v.Check(r, authmw.Required) }), uint64(limit))
+		})
+	}
+}
+
+// TestHostilePayloadsAllocateLittle has payloads that are expensive to read. Anyone can have them read by a Validator with
+// an introspector, which has no key to refuse them by; with a key, they have to be signed.
+func TestHostilePayloadsAllocateLittle(t *testing.T) {
+	const limit = 32 << 10
+	introspected, err := authmw.NewFromIntrospector(introspectorFunc(func(context.Context, string, *authmw.Claims) error {
+		return authmw.ErrInvalidSignature
+	}))
+	require.NoError(t, err)
+	size := (8192 - len(encode(usualHeader)) - 45) / 4 * 3
+	for _, payload := range hostile.Payloads(size) {
+		t.Run(payload.Name, func(t *testing.T) {
+			header := "Bearer " + sign(usualHeader, payload.JSON)
+			require.Greater(t, len(header), 8000)
+			for name, v := range map[string]*authmw.Validator{"key": newValidator(t), "introspector": introspected} {
+				_, err := v.Check(newRequest(header), authmw.Required, "Admin.Write")
+				require.NotErrorIs(t, err, authmw.ErrMalformedToken, "it is read: %v", err)
+				r := newRequest(header)
+				require.LessOrEqual(t, bytesPerRun(func() { _, _ = v.Check(r, authmw.Required, "Admin.Write") }), uint64(limit), name)
+			}
+		})
+	}
+}
+
+// bytesPerRun returns how much f allocates, and the least that it did in a few tries: the race detector empties pools
+// at random.
+func bytesPerRun(f func()) uint64 {
+	least := ^uint64(0)
+	for range 20 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		least = min(least, after.TotalAlloc-before.TotalAlloc)
+	}
+	return least
+}
+
+// TestAllocations pins what a request costs in allocations, so that it does not grow unseen.
+func TestAllocations(t *testing.T) {
+	v := newValidator(t)
+	token := sign(usualHeader, usualPayload)
+	client := sign(usualHeader, payload(t, `1795430989}`, `1795430989,"scopes":["openid","Files.Read","Shares.Write"],"client_id":"c"}`))
+	with, without, forged := newRequest("Bearer "+token), newRequest(), newRequest("Bearer "+signWithOther(usualPayload))
+	for _, row := range []struct {
+		name string
+		run  func()
+		most float64
+	}{
+		{"Verify", func() { _, _ = v.Verify(t.Context(), token) }, 2},
+		{"Verify, with scopes", func() { _, _ = v.Verify(t.Context(), client) }, 3},
+		{"None", func() { _, _ = v.Authenticate(with, authmw.None) }, 0},
+		{"Optional without credentials", func() { _, _ = v.Authenticate(without, authmw.Optional) }, 0},
+		{"Required without credentials", func() { _, _ = v.Authenticate(without, authmw.Required) }, 1},
+		{"Required, and a request to carry the claims", func() { _, _ = v.Authenticate(with, authmw.Required) }, 2},
+		{"wrong signature", func() { _, _ = v.Authenticate(forged, authmw.Required) }, 3},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			least := testing.AllocsPerRun(1, row.run)
+			for range 20 {
+				least = min(least, testing.AllocsPerRun(1, row.run))
+			}
+			require.LessOrEqual(t, least, row.most)
+		})
+	}
+}
+
+// TestUnavailableIsLogged shows that a server without an observer says in its log that it denies requests for a fault of
+// its own, and does not say so for every request.
+func TestUnavailableIsLogged(t *testing.T) {
+	down := errors.New("the database is gone")
+	source := authmw.KeySourceFunc(func(ctx context.Context) (*authmw.Keys, error) {
+		return nil, errors.Join(down, ctx.Err())
+	})
+	good := newRequest("Bearer " + sign(usualHeader, usualPayload))
+	lines := func(t *testing.T, do func()) []string {
+		var text strings.Builder
+		logger, writer, flags := slog.Default(), log.Writer(), log.Flags()
+		defer func() {
+			slog.SetDefault(logger)
+			log.SetOutput(writer) // which SetDefault has changed, and does not restore
+			log.SetFlags(flags)
+		}()
+		slog.SetDefault(slog.New(slog.NewTextHandler(&text, nil)))
+		do()
+		return slices.Collect(strings.Lines(text.String()))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		v, err := authmw.NewFromKeySource(source)
+		require.NoError(t, err)
+		check := func(r *http.Request, mode authmw.Mode) {
+			_, err := v.Check(r, mode)
+			require.ErrorIs(t, err, authmw.ErrUnavailable)
+		}
+		logged := lines(t, func() {
+			for range 100 {
+				check(good, authmw.Required)
+				check(good, authmw.Optional)
+			}
+		})
+		require.Len(t, logged, 1)
+		require.Contains(t, logged[0], "level=ERROR")
+		require.Contains(t, logged[0], "err.code=unavailable")
+		require.Contains(t, logged[0], "the database is gone")
+		require.NotContains(t, logged[0], "eyJ", "no token")
+
+		require.Empty(t, lines(t, func() {
+			time.Sleep(59 * time.Second)
+			check(good, authmw.Required)
+		}))
+		require.Len(t, lines(t, func() {
+			time.Sleep(time.Second)
+			check(good, authmw.Required)
+			check(good, authmw.Required)
+		}), 1, "another line a minute later")
+
+		time.Sleep(time.Hour)
+		cancelled, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.Empty(t, lines(t, func() { check(good.WithContext(cancelled), authmw.Required) }), "the client is gone")
+
+		late, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		time.Sleep(2 * time.Second)
+		require.Len(t, lines(t, func() { check(good.WithContext(late), authmw.Required) }), 1, "the server is too slow")
+
+		other, err := authmw.NewFromKeySource(source)
+		require.NoError(t, err)
+		require.Len(t, lines(t, func() { _, _ = other.Check(good, authmw.Required) }), 1, "each Validator has a minute of its own")
+		require.Len(t, lines(t, func() { _, _ = new(authmw.Validator).Check(good, authmw.Required) }), 1, "a Validator that New did not make")
+
+		observed, err := authmw.NewFromKeySource(source, authmw.WithObserver(func(authmw.Decision) {}))
+		require.NoError(t, err)
+		require.Empty(t, lines(t, func() { _, _ = observed.Check(good, authmw.Required) }), "left to the observer")
+		require.Empty(t, lines(t, func() { _, _ = newValidator(t).Check(newRequest("Bearer x"), authmw.Required) }), "not the server's fault")
+	})
+}
+
+func TestScopesOfARoute(t *testing.T) {
+	v := newValidator(t)
+	client := bearer(sign(usualHeader, payload(t, `"sub"`, `"client_id":"c","scopes":["Files.Write","openid"],"sub"`)))
+	for _, mode := range []authmw.Mode{authmw.Required, authmw.Optional} {
+		claims, err := v.Check(newRequest(client...), mode, "Files.Read", "openid")
+		require.NoError(t, err)
+		require.Equal(t, []string{"Files.Write", "openid"}, claims.Scopes)
+
+		scopes := []string{"Files.Read", "Shares.Read", "bad scope", "Büro", `"`, ""}
+		claims, err = v.Check(newRequest(client...), mode, scopes...)
+		requireOutcome(t, authmw.ErrInsufficientScope, claims, err)
+		var denied *authmw.Error
+		require.ErrorAs(t, err, &denied)
+		require.Equal(t, []string{"Files.Read", "Shares.Read"}, denied.Scopes(), "only what may stand in a challenge")
+		require.Contains(t, denied.Challenge("api"), `, scope="Files.Read Shares.Read"`)
+		require.Equal(t, []string{"Files.Read", "Shares.Read", "bad scope", "Büro", `"`, ""}, scopes, "the route's own are left alone")
+		code, msg := denied.CloudreveCode()
+		require.Equal(t, 40089, code)
+		require.Equal(t, "Insufficient scope: Shares.Read", msg)
+	}
+	_, err := v.Check(newRequest(client...), authmw.Required, "bad scope")
+	var denied *authmw.Error
+	require.ErrorAs(t, err, &denied)
+	require.NotContains(t, denied.Challenge("api"), "scope=")
+
+	claims, err := v.Check(newRequest(), authmw.Optional, "Files.Read")
+	require.NoError(t, err, "scopes bind nobody who is anonymous")
+	require.Nil(t, claims)
 }
