@@ -51,13 +51,6 @@ func serve(handler http.Handler, path, token string, status int) func(*testing.B
 	}
 }
 
-func must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return value
-}
-
 func ok(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
 
 // okIf answers as ok does if the claims that a middleware left are good.
