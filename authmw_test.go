@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -26,6 +25,7 @@ import (
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/internal/capture"
 	"github.com/authmw/authmw/internal/hostile"
+	"github.com/authmw/authmw/internal/logtest"
 )
 
 // Tokens are made by hand here: no library would make most of them.
@@ -857,18 +857,6 @@ func TestUnavailableIsLogged(t *testing.T) {
 		return nil, errors.Join(down, ctx.Err())
 	})
 	good := newRequest("Bearer " + sign(usualHeader, usualPayload))
-	lines := func(t *testing.T, do func()) []string {
-		var text strings.Builder
-		logger, writer, flags := slog.Default(), log.Writer(), log.Flags()
-		defer func() {
-			slog.SetDefault(logger)
-			log.SetOutput(writer) // which SetDefault has changed, and does not restore
-			log.SetFlags(flags)
-		}()
-		slog.SetDefault(slog.New(slog.NewTextHandler(&text, nil)))
-		do()
-		return slices.Collect(strings.Lines(text.String()))
-	}
 	synctest.Test(t, func(t *testing.T) {
 		v, err := authmw.NewFromKeySource(source)
 		require.NoError(t, err)
@@ -876,7 +864,7 @@ func TestUnavailableIsLogged(t *testing.T) {
 			_, err := v.Check(r, mode)
 			require.ErrorIs(t, err, authmw.ErrUnavailable)
 		}
-		logged := lines(t, func() {
+		logged := logtest.Lines(func() {
 			for range 100 {
 				check(good, authmw.Required)
 				check(good, authmw.Optional)
@@ -888,11 +876,11 @@ func TestUnavailableIsLogged(t *testing.T) {
 		require.Contains(t, logged[0], "the database is gone")
 		require.NotContains(t, logged[0], "eyJ", "no token")
 
-		require.Empty(t, lines(t, func() {
+		require.Empty(t, logtest.Lines(func() {
 			time.Sleep(59 * time.Second)
 			check(good, authmw.Required)
 		}))
-		require.Len(t, lines(t, func() {
+		require.Len(t, logtest.Lines(func() {
 			time.Sleep(time.Second)
 			check(good, authmw.Required)
 			check(good, authmw.Required)
@@ -901,22 +889,22 @@ func TestUnavailableIsLogged(t *testing.T) {
 		time.Sleep(time.Hour)
 		cancelled, cancel := context.WithCancel(t.Context())
 		cancel()
-		require.Empty(t, lines(t, func() { check(good.WithContext(cancelled), authmw.Required) }), "the client is gone")
+		require.Empty(t, logtest.Lines(func() { check(good.WithContext(cancelled), authmw.Required) }), "the client is gone")
 
 		late, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		time.Sleep(2 * time.Second)
-		require.Len(t, lines(t, func() { check(good.WithContext(late), authmw.Required) }), 1, "the server is too slow")
+		require.Len(t, logtest.Lines(func() { check(good.WithContext(late), authmw.Required) }), 1, "the server is too slow")
 
 		other, err := authmw.NewFromKeySource(source)
 		require.NoError(t, err)
-		require.Len(t, lines(t, func() { _, _ = other.Check(good, authmw.Required) }), 1, "each Validator has a minute of its own")
-		require.Len(t, lines(t, func() { _, _ = new(authmw.Validator).Check(good, authmw.Required) }), 1, "a Validator that New did not make")
+		require.Len(t, logtest.Lines(func() { _, _ = other.Check(good, authmw.Required) }), 1, "each Validator has a minute of its own")
+		require.Len(t, logtest.Lines(func() { _, _ = new(authmw.Validator).Check(good, authmw.Required) }), 1, "a Validator that New did not make")
 
 		observed, err := authmw.NewFromKeySource(source, authmw.WithObserver(func(authmw.Decision) {}))
 		require.NoError(t, err)
-		require.Empty(t, lines(t, func() { _, _ = observed.Check(good, authmw.Required) }), "left to the observer")
-		require.Empty(t, lines(t, func() { _, _ = newValidator(t).Check(newRequest("Bearer x"), authmw.Required) }), "not the server's fault")
+		require.Empty(t, logtest.Lines(func() { _, _ = observed.Check(good, authmw.Required) }), "left to the observer")
+		require.Empty(t, logtest.Lines(func() { _, _ = newValidator(t).Check(newRequest("Bearer x"), authmw.Required) }), "not the server's fault")
 	})
 }
 

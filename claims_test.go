@@ -146,6 +146,12 @@ func TestClaimsJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"token_type":"access","sub":"wGH0"}`, string(short))
 
+	var kept authmw.Claims
+	require.NoError(t, json.Unmarshal([]byte(`{"sub":"wGH0","team":"blue"}`), &kept))
+	var own struct{ Team string }
+	require.NoError(t, kept.Decode(&own))
+	require.Equal(t, "blue", own.Team, "Decode has the members that Claims has no field for")
+
 	claims := authmw.Claims{Subject: "before"}
 	for _, bad := range []string{`null`, `[]`, `{"exp":"1"}`, `{"sub":"a","sub":"b"}`, `{"Sub":"a"}`} {
 		require.ErrorIs(t, json.Unmarshal([]byte(bad), &claims), authmw.ErrInvalidClaims)

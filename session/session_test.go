@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,6 +16,7 @@ import (
 
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/internal/logtest"
 	"github.com/authmw/authmw/issuer"
 	"github.com/authmw/authmw/session"
 )
@@ -251,18 +249,6 @@ func TestOtherPathsAndMethods(t *testing.T) {
 
 // TestFaultsAreLogged counts the lines of a server that denies requests for a fault of its own.
 func TestFaultsAreLogged(t *testing.T) {
-	lines := func(do func()) []string {
-		var text strings.Builder
-		logger, writer, flags := slog.Default(), log.Writer(), log.Flags()
-		defer func() {
-			slog.SetDefault(logger)
-			log.SetOutput(writer) // which SetDefault has changed, and does not restore
-			log.SetFlags(flags)
-		}()
-		slog.SetDefault(slog.New(slog.NewTextHandler(&text, nil)))
-		do()
-		return slices.Collect(strings.Lines(text.String()))
-	}
 	synctest.Test(t, func(t *testing.T) {
 		i, err := issuer.New([]byte(authmwtest.Secret), &downStore{down: true})
 		require.NoError(t, err)
@@ -281,17 +267,17 @@ func TestFaultsAreLogged(t *testing.T) {
 				(&service{Handler: h}).send("POST", "/token", `{"email":"`+email+`","password":"Passw0rd!"}`)
 			}
 		}
-		require.Empty(t, lines(send(observed, "a@example.com")), "left to the observer")
-		require.Empty(t, lines(send(h, "wrong@example.com")), "not the server's fault")
-		logged := lines(send(h, "a@example.com"))
+		require.Empty(t, logtest.Lines(send(observed, "a@example.com")), "left to the observer")
+		require.Empty(t, logtest.Lines(send(h, "wrong@example.com")), "not the server's fault")
+		logged := logtest.Lines(send(h, "a@example.com"))
 		require.Len(t, logged, 1)
 		require.Contains(t, logged[0], "level=ERROR")
 		require.Contains(t, logged[0], "status 503")
 		require.Contains(t, logged[0], errDown.Error())
 		require.NotContains(t, logged[0], "Passw0rd!")
-		require.Empty(t, lines(send(h, "a@example.com")), "once a minute")
+		require.Empty(t, logtest.Lines(send(h, "a@example.com")), "once a minute")
 		time.Sleep(time.Minute)
-		require.Len(t, lines(send(h, "a@example.com")), 1)
+		require.Len(t, logtest.Lines(send(h, "a@example.com")), 1)
 	})
 }
 

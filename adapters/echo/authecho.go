@@ -18,6 +18,10 @@ import (
 	"github.com/authmw/authmw"
 )
 
+// This file and its twin in adapters/echov5 differ only in Echo's types, and stay two: Go has no type parameter that both
+// echo.Context and *echo.Context fit, and one module would make every user depend on both versions of Echo. A change to one
+// belongs in the other. What is the same for all frameworks is in package authmw.
+
 // Required returns a middleware that admits only requests with a valid token. A token with scopes or a client_id must hold
 // all of scopes. A user's own login may do everything, unless v has authmw.WithStrictScopes. If no scopes are given, every
 // valid token is admitted, also an OAuth client's. Middleware says what becomes of the other requests.
