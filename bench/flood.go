@@ -69,7 +69,8 @@ func (c *floodCount) next() (asked, second int) {
 	return c.asked, c.second
 }
 
-// run plays the scene over real connections to a site on loopback, and writes what the users of the plugin saw.
+// run plays the scene over real connections to a site on loopback, and writes what the users of the plugin saw. It is long
+// because it is one scene, in the order in which it happens.
 func (sc floodScene) run(w io.Writer, duration time.Duration) error {
 	count := new(floodCount)
 	cloudreve := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { sc.serve(w, r, count) }))

@@ -77,6 +77,7 @@ func main() {
 	}
 }
 
+// measureAll returns all tables. It is long because each table is one expression in it.
 func measureAll(rounds int) []table {
 	token := mint(secret, nil)
 	// Claims of no meaning bring a token to a length.

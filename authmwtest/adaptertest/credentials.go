@@ -12,7 +12,16 @@ import (
 	"github.com/authmw/authmw/internal/require"
 )
 
-func testCredentials(t *testing.T, build func(Server) http.Handler) {
+// credentials are those of a request, and what is answered to them.
+type credentials struct {
+	name          string
+	authorization []string
+	code          string // of the denial; "" for a valid token, missing_token for no credentials
+	unscoped      bool   // the token lacks the scope
+}
+
+// allCredentials returns each kind of credentials. It is long because it is a table.
+func allCredentials(t *testing.T) []credentials {
 	valid := accessToken(t, nil)
 	clientToken := func(scopes ...string) string {
 		return accessToken(t, func(c *authmw.Claims) { c.ClientID, c.Scopes = clientID, scopes })
@@ -21,12 +30,7 @@ func testCredentials(t *testing.T, build func(Server) http.Handler) {
 	scopedToken := func(scopes ...string) string {
 		return accessToken(t, func(c *authmw.Claims) { c.Scopes = scopes })
 	}
-	rows := []struct {
-		name          string
-		authorization []string
-		code          string // of the denial; "" for a valid token, missing_token for no credentials
-		unscoped      bool   // the token lacks the scope
-	}{
+	return []credentials{
 		{name: "no header", code: "missing_token"},
 		{name: "empty header", authorization: []string{""}, code: "missing_token"},
 		{name: "Basic", authorization: []string{"Basic dXNlcjpwYXNz"}, code: "missing_token"},
@@ -68,12 +72,14 @@ func testCredentials(t *testing.T, build func(Server) http.Handler) {
 		{name: "two headers", authorization: []string{"Bearer " + valid, "Bearer " + valid}, code: "ambiguous_credentials"},
 		{name: "two headers, Basic first", authorization: []string{"Basic dXNlcjpwYXNz", "Bearer " + valid}, code: "ambiguous_credentials"},
 	}
+}
 
+func testCredentials(t *testing.T, build func(Server) http.Handler) {
 	s := site{validator: newValidator(t, authmw.WithClaimsCheck(func(_ context.Context, claims *authmw.Claims) (bool, error) {
 		return claims.Subject != "banned", nil
 	}))}
 	s.start(t, build(Server{Routes: s.modes(t)}))
-	for _, row := range rows {
+	for _, row := range allCredentials(t) {
 		t.Run(row.name, func(t *testing.T) {
 			header := http.Header{}
 			if row.authorization != nil {

@@ -104,10 +104,7 @@ func testPanics(t *testing.T, build func(Server) http.Handler) {
 		"forged":   authmwtest.Mint(t, []byte(authmwtest.Secret+"!"), authmw.Claims{Subject: subject, NotBefore: now}),
 		"valid":    accessToken(t, nil),
 	}
-	ends := map[string]struct {
-		value any // that is recovered; nil for none
-		do    func()
-	}{
+	ends := map[string]panicking{
 		"error":           {errPanic, func() { panic(errPanic) }},
 		"ErrAbortHandler": {http.ErrAbortHandler, func() { panic(http.ErrAbortHandler) }},
 		"Goexit":          {nil, runtime.Goexit},
@@ -118,43 +115,7 @@ func testPanics(t *testing.T, build func(Server) http.Handler) {
 		for end, how := range ends {
 			for recovery, abort := range aborts {
 				t.Run(source.name+", "+end+", "+recovery, func(t *testing.T) {
-					var panicked, served bool
-					var recovered any
-					v, err := source.build(func() {
-						panicked, sourcePanicked = true, true
-						how.do()
-					})
-					require.NoError(t, err)
-					recoverFrom := func(value any) bool {
-						recovered = value
-						return abort
-					}
-					handle := func(http.ResponseWriter, *http.Request, *authmw.Claims, bool) { served = true }
-					routes := build(Server{Recover: recoverFrom, Routes: []Route{
-						{http.MethodGet, "/required", Middleware{v, authmw.Required, nil}, handle},
-						{http.MethodGet, "/optional", Middleware{v, authmw.Optional, nil}, handle},
-					}})
-					router := build(Server{Recover: recoverFrom, Router: &Middleware{v, authmw.Optional, nil}, Routes: []Route{
-						{http.MethodGet, "/none", Middleware{nil, authmw.None, nil}, handle},
-					}})
-
-					for kind, token := range tokens {
-						for path, handler := range map[string]http.Handler{"/required": routes, "/optional": routes, "/none": router} {
-							panicked, served, recovered = false, false, nil
-							r := httptest.NewRequest(http.MethodGet, path, nil)
-							if token != "" {
-								r.Header.Set("Authorization", "Bearer "+token)
-							}
-							require.Nil(t, serveAlone(handler, r), "%s, %s: build ignores Server.Recover", kind, path)
-							if panicked {
-								require.False(t, served, "%s, %s: the handler runs after a panic", kind, path)
-								require.Equal(t, how.value, recovered, "%s, %s: the panic is passed on unchanged", kind, path)
-								continue
-							}
-							admitted := kind == "valid" || kind == "no token" && path != "/required"
-							require.Equal(t, admitted, served, "%s, %s", kind, path)
-						}
-					}
+					testPanic(t, build, source, how, abort, tokens, &sourcePanicked)
 				})
 			}
 		}
@@ -177,6 +138,53 @@ func testPanics(t *testing.T, build func(Server) http.Handler) {
 		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 		require.ErrorAs(t, recovered, new(runtime.Error))
 	})
+}
+
+// panicking is a way in which a function of the application's ends.
+type panicking struct {
+	value any // that is recovered; nil for none
+	do    func()
+}
+
+// testPanic has one function panic, for each kind of token and of route. It sets everPanicked if the function was called.
+func testPanic(t *testing.T, build func(Server) http.Handler, source panicSource, how panicking, abort bool, tokens map[string]string, everPanicked *bool) {
+	var panicked, served bool
+	var recovered any
+	v, err := source.build(func() {
+		panicked, *everPanicked = true, true
+		how.do()
+	})
+	require.NoError(t, err)
+	recoverFrom := func(value any) bool {
+		recovered = value
+		return abort
+	}
+	handle := func(http.ResponseWriter, *http.Request, *authmw.Claims, bool) { served = true }
+	routes := build(Server{Recover: recoverFrom, Routes: []Route{
+		{http.MethodGet, "/required", Middleware{v, authmw.Required, nil}, handle},
+		{http.MethodGet, "/optional", Middleware{v, authmw.Optional, nil}, handle},
+	}})
+	router := build(Server{Recover: recoverFrom, Router: &Middleware{v, authmw.Optional, nil}, Routes: []Route{
+		{http.MethodGet, "/none", Middleware{nil, authmw.None, nil}, handle},
+	}})
+
+	for kind, token := range tokens {
+		for path, handler := range map[string]http.Handler{"/required": routes, "/optional": routes, "/none": router} {
+			panicked, served, recovered = false, false, nil
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			if token != "" {
+				r.Header.Set("Authorization", "Bearer "+token)
+			}
+			require.Nil(t, serveAlone(handler, r), "%s, %s: build ignores Server.Recover", kind, path)
+			if panicked {
+				require.False(t, served, "%s, %s: the handler runs after a panic", kind, path)
+				require.Equal(t, how.value, recovered, "%s, %s: the panic is passed on unchanged", kind, path)
+				continue
+			}
+			admitted := kind == "valid" || kind == "no token" && path != "/required"
+			require.Equal(t, admitted, served, "%s, %s", kind, path)
+		}
+	}
 }
 
 var errPanic = errors.New("a panic of the application's")

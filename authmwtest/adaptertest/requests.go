@@ -56,6 +56,20 @@ func testRequests(t *testing.T, build func(Server) http.Handler) {
 	s.send(t, http.MethodGet, "/unknown", nil).requireDenied(t, "missing_token")
 	s.send(t, http.MethodGet, "/unknown", valid).requireServed(t, subject)
 
+	testScopesOfARoute(t, &s, routes)
+
+	cookie := with(nil, "Cookie", "token="+accessToken(t, nil))
+	s.send(t, http.MethodGet, "/required", cookie).requireServed(t, subject)
+	s.send(t, http.MethodGet, "/required", with(valid, "Cookie", cookie.Get("Cookie"))).requireDenied(t, "ambiguous_credentials")
+
+	events.Store(0)
+	s.send(t, http.MethodGet, "/required", valid)
+	s.send(t, http.MethodGet, "/required", nil)
+	require.Equal(t, int64(2), events.Load(), "each request is decided on once")
+}
+
+// testScopesOfARoute changes the scopes that a middleware was made with, which must not change what it asks for.
+func testScopesOfARoute(t *testing.T, s *site, routes []Route) {
 	client := func(scopes ...string) http.Header {
 		return http.Header{"Authorization": {"Bearer " + accessToken(t, func(c *authmw.Claims) { c.ClientID, c.Scopes = clientID, scopes })}}
 	}
@@ -72,15 +86,6 @@ func testRequests(t *testing.T, build func(Server) http.Handler) {
 			require.Empty(t, got.calls)
 		}
 	}
-
-	cookie := with(nil, "Cookie", "token="+accessToken(t, nil))
-	s.send(t, http.MethodGet, "/required", cookie).requireServed(t, subject)
-	s.send(t, http.MethodGet, "/required", with(valid, "Cookie", cookie.Get("Cookie"))).requireDenied(t, "ambiguous_credentials")
-
-	events.Store(0)
-	s.send(t, http.MethodGet, "/required", valid)
-	s.send(t, http.MethodGet, "/required", nil)
-	require.Equal(t, int64(2), events.Load(), "each request is decided on once")
 }
 
 // testContext looks at the context that a handler gets besides the claims.

@@ -56,6 +56,7 @@ func (c *cli) run(ctx context.Context, args []string) int {
 	}
 }
 
+// command returns the root command. It is long because of its help.
 func (c *cli) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "authmw",

@@ -27,7 +27,7 @@ type secretFile struct {
 	keys              atomic.Pointer[authmw.Keys]
 }
 
-const tokenLifetime = time.Hour // Cloudreve's, unless the site's settings say otherwise
+const tokenTTL = time.Hour // Cloudreve's, unless the site's settings say otherwise
 
 func (f *secretFile) Keys(context.Context) (*authmw.Keys, error) { return f.keys.Load(), nil }
 
@@ -42,7 +42,7 @@ func (f *secretFile) read(now time.Time) error {
 	switch {
 	case !bytes.Equal(secret, current):
 		current, previous, changed = secret, current, now
-	case previous != nil && now.Sub(changed) > tokenLifetime:
+	case previous != nil && now.Sub(changed) > tokenTTL:
 		previous = nil
 	default:
 		return nil

@@ -44,7 +44,7 @@ func TestSecretChanges(t *testing.T) {
 	require.NoError(t, put(secrets[2]))
 	require.Equal(t, http.StatusUnauthorized, status(secrets[0]))
 	require.Equal(t, http.StatusOK, status(secrets[1]))
-	now = now.Add(tokenLifetime + time.Minute)
+	now = now.Add(tokenTTL + time.Minute)
 	require.NoError(t, source.read(now))
 	require.Equal(t, http.StatusUnauthorized, status(secrets[1]), "not for longer than tokens live")
 	require.Equal(t, http.StatusOK, status(secrets[2]))

@@ -43,6 +43,28 @@ func main() {
 	}
 }
 
+// requests are printed for a shell.
+const requests = `# None, and Optional without a token
+curl $BASE/ping
+curl $BASE/share
+
+# log in, and keep the two tokens
+json='Content-Type: application/json'
+tokens() { sed -E 's/.*"access_token":"([^"]*)","refresh_token":"([^"]*)".*/ACCESS=\1 REFRESH=\2/'; }
+eval "$(curl -s -H "$json" -d '{"email":"$EMAIL","password":"$PASSWORD"}' $BASE/session/token | tokens)"
+
+# Required
+curl -H "Authorization: Bearer $ACCESS" $BASE/files
+
+# when the access token has expired, and again whenever it has
+eval "$(curl -s -H "$json" -d "{\"refresh_token\":\"$REFRESH\"}" $BASE/session/token/refresh | tokens)"
+
+# log out
+curl -w '\n' -X DELETE -H "$json" -d "{\"refresh_token\":\"$REFRESH\"}" $BASE/session/token
+
+Ctrl-C ends the server.
+`
+
 func run(port int, redisURL string, selftest bool) error {
 	secret := []byte(os.Getenv("AUTHMW_SECRET"))
 	if len(secret) == 0 {
@@ -81,26 +103,7 @@ func run(port int, redisURL string, selftest bool) error {
 		return nil
 	}
 
-	fmt.Print(strings.NewReplacer("$BASE", base, "$EMAIL", demoEmail, "$PASSWORD", demoPassword).Replace(`# None, and Optional without a token
-curl $BASE/ping
-curl $BASE/share
-
-# log in, and keep the two tokens
-json='Content-Type: application/json'
-tokens() { sed -E 's/.*"access_token":"([^"]*)","refresh_token":"([^"]*)".*/ACCESS=\1 REFRESH=\2/'; }
-eval "$(curl -s -H "$json" -d '{"email":"$EMAIL","password":"$PASSWORD"}' $BASE/session/token | tokens)"
-
-# Required
-curl -H "Authorization: Bearer $ACCESS" $BASE/files
-
-# when the access token has expired, and again whenever it has
-eval "$(curl -s -H "$json" -d "{\"refresh_token\":\"$REFRESH\"}" $BASE/session/token/refresh | tokens)"
-
-# log out
-curl -w '\n' -X DELETE -H "$json" -d "{\"refresh_token\":\"$REFRESH\"}" $BASE/session/token
-
-Ctrl-C ends the server.
-`))
+	fmt.Print(strings.NewReplacer("$BASE", base, "$EMAIL", demoEmail, "$PASSWORD", demoPassword).Replace(requests))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	select {

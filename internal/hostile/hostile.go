@@ -16,7 +16,8 @@ type Payload struct {
 }
 
 // Payloads returns payloads of at most size bytes, each filled up with one shape. They are access tokens of the user
-// wGH0 that never expire, as far as one can read them: some break a limit.
+// wGH0 that never expire, as far as one can read them: some break a limit. It is long because it is a
+// table.
 func Payloads(size int) []Payload {
 	const claims = `{"token_type":"access","sub":"wGH0","exp":253402300799`
 	payload := func(name, before, between, after string, element func(i int) string) Payload {
