@@ -1,17 +1,24 @@
 package main
 
 import (
+	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw/internal/capture"
+	"github.com/authmw/authmw/masterkey"
 )
 
 // What a real Cloudreve 4.14 had in its database.
@@ -148,4 +155,217 @@ func unavailable(t *testing.T, format string, args ...any) {
 		t.Fatalf(format, args...)
 	}
 	t.Skipf(format, args...)
+}
+
+func TestHasPassword(t *testing.T) {
+	for dsn, want := range map[string]bool{
+		"sqlite:/a/b.db":                         false,
+		"sqlite:C:/a/b.db":                       false,
+		"postgres://u@h/db":                      false,
+		"postgres://u:p@h/db":                    true,
+		"postgres://u:@h/db":                     true,
+		"postgres://u@h/db?password=p":           true,
+		"postgres:host=h user=u":                 false,
+		"postgres:host=h user=u password=p":      true,
+		"mysql://u@h/db":                         false,
+		"mysql://u:p@h/db":                       true,
+		"mysql://u:p%zz@h/db":                    true,
+		"mysql:u@tcp(h)/db":                      false,
+		"mysql:u:p@tcp(h)/db":                    true,
+		"mariadb:u:p@tcp(h)/db":                  true,
+		"mysql:u:p@unix(/run/mysqld.sock)/db":    true,
+		"mysql://u:p@tcp(127.0.0.1:3306)/x":      true,
+		"postgres://u:p w@h/db":                  true,
+		"postgres://u@h/db?p%61ssword=p":         true,
+		"postgresql://u:p@h:1,g:2/db?target=any": true,
+	} {
+		require.Equal(t, want, hasPassword(dsn), dsn)
+	}
+}
+
+func TestNativeMySQL(t *testing.T) {
+	for in, want := range map[string]string{
+		"mysql://u@h/db":                           "u@tcp(h:3306)/db",
+		"mysql://u:p%40%3A%2F@h:1/db":              "u:p@:/@tcp(h:1)/db",
+		"mysql://u@[::1]/db":                       "u@tcp([::1]:3306)/db",
+		"mysql://u@h/db?tls=skip-verify&timeout=1": "u@tcp(h:3306)/db?tls=skip-verify&timeout=1",
+	} {
+		got, err := nativeMySQL(in)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	_, err := nativeMySQL("mysql://u:hunter2%zz@h/db")
+	require.Equal(t, errMySQLURL, err)
+}
+
+// TestOpenURL has passwords that are not escaped, of which no part may be shown.
+func TestOpenURL(t *testing.T) {
+	for _, dsn := range []string{"mysql://u:12/hunter2@127.0.0.1/db", "postgres://u:/hunter2@127.0.0.1/db", "mysql://root:1#hunter2@127.0.0.1/db",
+		"postgres://u:p@ss/hunter2@127.0.0.1/db", "mysql://u:p@x/hunter2@127.0.0.1/db",
+		"postgres://u:hunter2%zz@h/db", "mariadb:u:hunter2@(x", "postgres:host='hunter2", "hunter2"} {
+		_, err := openURL(dsn)
+		require.Error(t, err, dsn)
+		require.NotContains(t, err.Error(), "hunter2")
+	}
+}
+
+// TestOpenURLAccepts has URLs of PostgreSQL that a stricter parser refuses.
+func TestOpenURLAccepts(t *testing.T) {
+	for _, dsn := range []string{"postgres://u@[::1]:1,127.0.0.1:5432/db", "postgres://u@127.0.0.1:1,[::1]:5432/db",
+		"postgres://u@%2Fvar%2Frun%2Fpostgresql/db", "postgres://127.0.0.1/db?user=name@tenant", "postgresql://u:50%25@127.0.0.1/db",
+		"postgres:host=127.0.0.1 user=u dbname=db"} {
+		db, err := openURL(dsn)
+		require.NoError(t, err, dsn)
+		require.NoError(t, db.Close())
+	}
+}
+
+// TestOpenSQLite shows that a database is only read, and waited for if it is locked.
+func TestOpenSQLite(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cloudreve.db")
+	fill(t, file, sqliteDialect)
+	db, err := openSQLite(file)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	_, err = db.ExecContext(t.Context(), "DELETE FROM users")
+	require.ErrorContains(t, err, "readonly")
+	var timeout int
+	require.NoError(t, db.QueryRowContext(t.Context(), "PRAGMA busy_timeout").Scan(&timeout))
+	require.EqualValues(t, busyTimeout.Milliseconds(), timeout)
+}
+
+// TestOpenSQLiteInWALMode reads one that nobody has open, which must not leave files beside it, and one with a change that
+// is only in such a file.
+func TestOpenSQLiteInWALMode(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cloudreve.db")
+	fill(t, file, sqliteDialect)
+	writer, err := sql.Open("sqlite", file)
+	require.NoError(t, err)
+	defer func() { _ = writer.Close() }()
+	_, err = writer.ExecContext(t.Context(), "PRAGMA journal_mode = WAL")
+	require.NoError(t, err)
+	_, err = writer.ExecContext(t.Context(), "UPDATE settings SET value = 'changed' WHERE name = 'siteID'")
+	require.NoError(t, err)
+	read := func() string {
+		db, err := openSQLite(file)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, db.Close()) }()
+		value, err := masterkey.ReadSetting(t.Context(), db.DB, "siteID")
+		require.NoError(t, err)
+		return value
+	}
+	require.FileExists(t, file+"-wal")
+	require.Equal(t, "changed", read())
+	original := file
+	file = filepath.Join(t.TempDir(), "link.db")
+	require.NoError(t, os.Symlink(original, file))
+	require.Equal(t, "changed", read())
+	file = original
+	require.NoError(t, writer.Close())
+	require.NoFileExists(t, file+"-wal")
+	require.Equal(t, "changed", read())
+	require.NoFileExists(t, file+"-wal")
+	require.NoFileExists(t, file+"-shm")
+}
+
+// TestServerErrors has real servers refuse what users get wrong, in one line that says what to compare.
+func TestServerErrors(t *testing.T) {
+	for _, kind := range kinds[1:] {
+		t.Run(kind.name, func(t *testing.T) {
+			s := kind.create(t)
+			u, err := url.Parse(s.url)
+			require.NoError(t, err)
+			name := strings.TrimPrefix(u.Path, "/")
+			for _, row := range []struct {
+				name   string
+				change func(u *url.URL)
+				want   string
+			}{
+				{"a wrong password", func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "hunter2") }, "refuses this user or password: compare them with Cloudreve's ("},
+				{"an unknown user", func(u *url.URL) { u.User = url.User("authmw_nobody") }, "refuses this user or password: compare them with Cloudreve's ("},
+				{"an unknown database", func(u *url.URL) { u.Path = "/authmw_none" }, "the database authmw_none on " + u.Host + " does not exist: compare its name with Cloudreve's ("},
+			} {
+				t.Run(row.name, func(t *testing.T) {
+					changed := *u
+					row.change(&changed)
+					var out, errOut strings.Builder
+					program := &cli{in: strings.NewReader(""), out: &out, err: &errOut, now: time.Now, environ: []string{dsnVariable + "=" + changed.String()}}
+					status := program.run(t.Context(), []string{"token", "--email", "admin@example.com"})
+					if status == 0 && row.name == "a wrong password" {
+						t.Skip("this server trusts whoever comes")
+					}
+					require.Equal(t, exitNoAnswer, status)
+					require.Empty(t, out.String())
+					require.Contains(t, errOut.String(), row.want)
+					require.Contains(t, errOut.String(), " on "+u.Host)
+					require.Equal(t, 1, strings.Count(errOut.String(), "\n"), errOut.String())
+					require.NotContains(t, errOut.String(), "hunter2")
+				})
+			}
+
+			// A database that is not Cloudreve's.
+			db := openServer(t, kind.dialect, s)
+			_, err = db.ExecContext(t.Context(), "DROP TABLE users")
+			require.NoError(t, err)
+			var errOut strings.Builder
+			program := &cli{in: strings.NewReader(""), err: &errOut, now: time.Now, environ: []string{dsnVariable + "=" + s.url}}
+			require.Equal(t, exitNoAnswer, program.run(t.Context(), []string{"token", "--email", "admin@example.com"}))
+			require.Contains(t, errOut.String(), fmt.Sprintf("the database %s on %s lacks a table or column that Cloudreve v4 makes", name, u.Host))
+		})
+	}
+}
+
+// TestUnixSocket reads conf.ini for a server on a socket.
+func TestUnixSocket(t *testing.T) {
+	db, err := config{Type: "mysql", UnixSocket: true, Host: "/run/none.sock", User: "u", Charset: "utf8mb4"}.open("conf.ini")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	require.ErrorContains(t, db.explain(db.Ping()), "the database  on /run/none.sock cannot be reached")
+	var refused *mysql.MySQLError
+	require.NotErrorAs(t, db.Ping(), &refused)
+}
+
+// TestExplain has what drivers say, as they say it, that is hard to have from a real server.
+func TestExplain(t *testing.T) {
+	d := &database{name: "cloudreve on db:1"}
+	for _, row := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"no such host", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "db"}}, "cannot be reached: is its server running, are host and port right? (no such host)"},
+		{"the time is over", fmt.Errorf("x: %w", context.DeadlineExceeded), "does not answer: is that its port, and is no table locked? (no answer in time)"},
+		{"a silent server", &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, "does not answer: is that its port, and is no table locked? (no answer in time)"},
+		{"another protocol", mysql.ErrInvalidConn, "does not answer: is that its port, and is no table locked? (the connection broke)"},
+		{"no right to read", &pgconn.PgError{Code: "42501", Message: "permission denied for table users"}, "this user may not read the database cloudreve on db:1: GRANT SELECT ON its tables settings and users (permission denied"},
+		{"no right to read in MySQL", &mysql.MySQLError{Number: 1142, Message: "SELECT command denied"}, "this user may not read the database cloudreve on db:1: GRANT SELECT"},
+		{"no database", &mysql.MySQLError{Number: 1046, Message: "No database selected"}, "the database cloudreve on db:1 does not exist: compare its name"},
+		{"a wrong password", &pgconn.PgError{Code: "28P01", Message: "password authentication failed"}, "refuses this user or password: compare them with Cloudreve's (password authentication failed)"},
+		{"no row", fmt.Errorf("there is no setting x: %w", sql.ErrNoRows), "there is no setting x"},
+		{"something else", errors.New("something else"), "something else"},
+	} {
+		t.Run(row.name, func(t *testing.T) { require.ErrorContains(t, d.explain(row.err), row.want) })
+	}
+	require.NoError(t, d.explain(nil))
+}
+
+// TestNotPostgres takes a MySQL for a PostgreSQL.
+func TestNotPostgres(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, listener.Close()) }()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte("J\x00\x00\x00\n10.11.19-MariaDB\x00 and so on, as MySQL greets"))
+			_ = conn.Close()
+		}
+	}()
+	db, err := openURL("postgres://cloudreve@" + listener.Addr().String() + "/cloudreve?sslmode=disable")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	require.ErrorContains(t, db.explain(db.PingContext(t.Context())), "the database cloudreve on "+listener.Addr().String())
 }

@@ -139,3 +139,39 @@ func FuzzInspect(f *testing.F) {
 		}
 	})
 }
+
+func TestFindToken(t *testing.T) {
+	for _, row := range []struct{ name, input, want, err string }{
+		{"bare", "a.b.c", "a.b.c", ""},
+		{"with white space round it", " \n a.b.c\r\n", "a.b.c", ""},
+		{"in quotes", `"a.b.c"`, "a.b.c", ""},
+		{"with its scheme", "Bearer a.b.c", "a.b.c", ""},
+		{"scheme in lower case", "bearer   a.b.c\n", "a.b.c", ""},
+		{"a header", "Authorization: Bearer a.b.c", "a.b.c", ""},
+		{"a header without a scheme, as Cloudreve accepts", "authorization:a.b.c", "a.b.c", ""},
+		{"headers", "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a.b.c\r\nAccept: */*\r\n\r\n", "a.b.c", ""},
+		{"JSON", `{"headers": {"Authorization": "Bearer a.b.c"}}`, "a.b.c", ""},
+		{"Go's http.Header as JSON", `{"Authorization":["Bearer a.b.c"]}`, "a.b.c", ""},
+		{"curl", `curl -H 'Authorization: Bearer a.b.c' http://x`, "a.b.c", ""},
+		{"curl, in double quotes", `curl -H "Authorization: Bearer a.b.c" http://x`, "a.b.c", ""},
+		{"curl of Windows", `curl -H ^"Authorization: Bearer a.b.c^" http://x`, "a.b.c", ""},
+		{"curl's config", `header = "Authorization: Bearer a.b.c"`, "a.b.c", ""},
+		{"two headers", "Authorization: Bearer a\nAuthorization: Bearer b", "", "more than one Authorization header"},
+		{"beside another header of such a name", "Proxy-Authorization: Basic x\nX-Authorization: y\nAuthorization: Bearer a.b.c\n", "a.b.c", ""},
+		{"none", " \n", "", "there is no token"},
+		{"a header without one", "Authorization: Bearer ", "", "there is no token"},
+		{"two words", "a b", "", "a space in the token"},
+		{"another scheme", "Authorization: Basic dTpw", "", "a space in the token"},
+		{"a node's signature", "Bearer Cr x:0", "", "the signature of a Cloudreve node"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got, err := findToken(row.input)
+			if row.err != "" {
+				require.ErrorContains(t, err, row.err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, row.want, got)
+		})
+	}
+}

@@ -23,7 +23,6 @@ import (
 	"github.com/authmw/authmw/authmwtest/cloudrevetest"
 	"github.com/authmw/authmw/client"
 	"github.com/authmw/authmw/internal/capture"
-	"github.com/authmw/authmw/masterkey"
 )
 
 // nowVariable stops the clock of the program under test, and of nothing else.
@@ -263,52 +262,4 @@ func TestStatus(t *testing.T) {
 			require.Equal(t, row.want, program.run(t.Context(), row.args))
 		})
 	}
-}
-
-// TestOpenSQLite shows that a database is only read, and waited for if it is locked.
-func TestOpenSQLite(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "cloudreve.db")
-	fill(t, file, sqliteDialect)
-	db, err := openSQLite(file)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
-	_, err = db.ExecContext(t.Context(), "DELETE FROM users")
-	require.ErrorContains(t, err, "readonly")
-	var timeout int
-	require.NoError(t, db.QueryRowContext(t.Context(), "PRAGMA busy_timeout").Scan(&timeout))
-	require.EqualValues(t, busyTimeout.Milliseconds(), timeout)
-}
-
-// TestOpenSQLiteInWALMode reads one that nobody has open, which must not leave files beside it, and one with a change that
-// is only in such a file.
-func TestOpenSQLiteInWALMode(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "cloudreve.db")
-	fill(t, file, sqliteDialect)
-	writer, err := sql.Open("sqlite", file)
-	require.NoError(t, err)
-	defer func() { _ = writer.Close() }()
-	_, err = writer.ExecContext(t.Context(), "PRAGMA journal_mode = WAL")
-	require.NoError(t, err)
-	_, err = writer.ExecContext(t.Context(), "UPDATE settings SET value = 'changed' WHERE name = 'siteID'")
-	require.NoError(t, err)
-	read := func() string {
-		db, err := openSQLite(file)
-		require.NoError(t, err)
-		defer func() { require.NoError(t, db.Close()) }()
-		value, err := masterkey.ReadSetting(t.Context(), db.DB, "siteID")
-		require.NoError(t, err)
-		return value
-	}
-	require.FileExists(t, file+"-wal")
-	require.Equal(t, "changed", read())
-	original := file
-	file = filepath.Join(t.TempDir(), "link.db")
-	require.NoError(t, os.Symlink(original, file))
-	require.Equal(t, "changed", read())
-	file = original
-	require.NoError(t, writer.Close())
-	require.NoFileExists(t, file+"-wal")
-	require.Equal(t, "changed", read())
-	require.NoFileExists(t, file+"-wal")
-	require.NoFileExists(t, file+"-shm")
 }

@@ -5,12 +5,8 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,8 +16,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/authmw/authmw"
@@ -298,106 +292,4 @@ func TestFloodOfForgedTokens(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestServerErrors has real servers refuse what users get wrong, in one line that says what to compare.
-func TestServerErrors(t *testing.T) {
-	for _, kind := range kinds[1:] {
-		t.Run(kind.name, func(t *testing.T) {
-			s := kind.create(t)
-			u, err := url.Parse(s.url)
-			require.NoError(t, err)
-			name := strings.TrimPrefix(u.Path, "/")
-			for _, row := range []struct {
-				name   string
-				change func(u *url.URL)
-				want   string
-			}{
-				{"a wrong password", func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "hunter2") }, "refuses this user or password: compare them with Cloudreve's ("},
-				{"an unknown user", func(u *url.URL) { u.User = url.User("authmw_nobody") }, "refuses this user or password: compare them with Cloudreve's ("},
-				{"an unknown database", func(u *url.URL) { u.Path = "/authmw_none" }, "the database authmw_none on " + u.Host + " does not exist: compare its name with Cloudreve's ("},
-			} {
-				t.Run(row.name, func(t *testing.T) {
-					changed := *u
-					row.change(&changed)
-					var out, errOut strings.Builder
-					program := &cli{in: strings.NewReader(""), out: &out, err: &errOut, now: time.Now, environ: []string{dsnVariable + "=" + changed.String()}}
-					status := program.run(t.Context(), []string{"token", "--email", "admin@example.com"})
-					if status == 0 && row.name == "a wrong password" {
-						t.Skip("this server trusts whoever comes")
-					}
-					require.Equal(t, exitNoAnswer, status)
-					require.Empty(t, out.String())
-					require.Contains(t, errOut.String(), row.want)
-					require.Contains(t, errOut.String(), " on "+u.Host)
-					require.Equal(t, 1, strings.Count(errOut.String(), "\n"), errOut.String())
-					require.NotContains(t, errOut.String(), "hunter2")
-				})
-			}
-
-			// A database that is not Cloudreve's.
-			db := openServer(t, kind.dialect, s)
-			_, err = db.ExecContext(t.Context(), "DROP TABLE users")
-			require.NoError(t, err)
-			var errOut strings.Builder
-			program := &cli{in: strings.NewReader(""), err: &errOut, now: time.Now, environ: []string{dsnVariable + "=" + s.url}}
-			require.Equal(t, exitNoAnswer, program.run(t.Context(), []string{"token", "--email", "admin@example.com"}))
-			require.Contains(t, errOut.String(), fmt.Sprintf("the database %s on %s lacks a table or column that Cloudreve v4 makes", name, u.Host))
-		})
-	}
-}
-
-// TestUnixSocket reads conf.ini for a server on a socket.
-func TestUnixSocket(t *testing.T) {
-	db, err := config{Type: "mysql", UnixSocket: true, Host: "/run/none.sock", User: "u", Charset: "utf8mb4"}.open("conf.ini")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
-	require.ErrorContains(t, db.explain(db.Ping()), "the database  on /run/none.sock cannot be reached")
-	var refused *mysql.MySQLError
-	require.NotErrorAs(t, db.Ping(), &refused)
-}
-
-// TestExplain has what drivers say, as they say it, that is hard to have from a real server.
-func TestExplain(t *testing.T) {
-	d := &database{name: "cloudreve on db:1"}
-	for _, row := range []struct {
-		name string
-		err  error
-		want string
-	}{
-		{"no such host", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "db"}}, "cannot be reached: is its server running, are host and port right? (no such host)"},
-		{"the time is over", fmt.Errorf("x: %w", context.DeadlineExceeded), "does not answer: is that its port, and is no table locked? (no answer in time)"},
-		{"a silent server", &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, "does not answer: is that its port, and is no table locked? (no answer in time)"},
-		{"another protocol", mysql.ErrInvalidConn, "does not answer: is that its port, and is no table locked? (the connection broke)"},
-		{"no right to read", &pgconn.PgError{Code: "42501", Message: "permission denied for table users"}, "this user may not read the database cloudreve on db:1: GRANT SELECT ON its tables settings and users (permission denied"},
-		{"no right to read in MySQL", &mysql.MySQLError{Number: 1142, Message: "SELECT command denied"}, "this user may not read the database cloudreve on db:1: GRANT SELECT"},
-		{"no database", &mysql.MySQLError{Number: 1046, Message: "No database selected"}, "the database cloudreve on db:1 does not exist: compare its name"},
-		{"a wrong password", &pgconn.PgError{Code: "28P01", Message: "password authentication failed"}, "refuses this user or password: compare them with Cloudreve's (password authentication failed)"},
-		{"no row", fmt.Errorf("there is no setting x: %w", sql.ErrNoRows), "there is no setting x"},
-		{"something else", errors.New("something else"), "something else"},
-	} {
-		t.Run(row.name, func(t *testing.T) { require.ErrorContains(t, d.explain(row.err), row.want) })
-	}
-	require.NoError(t, d.explain(nil))
-}
-
-// TestNotPostgres takes a MySQL for a PostgreSQL.
-func TestNotPostgres(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, listener.Close()) }()
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = conn.Write([]byte("J\x00\x00\x00\n10.11.19-MariaDB\x00 and so on, as MySQL greets"))
-			_ = conn.Close()
-		}
-	}()
-	db, err := openURL("postgres://cloudreve@" + listener.Addr().String() + "/cloudreve?sslmode=disable")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
-	require.ErrorContains(t, db.explain(db.PingContext(t.Context())), "the database cloudreve on "+listener.Addr().String())
 }
