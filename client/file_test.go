@@ -455,7 +455,7 @@ func TestNoRoom(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before, after)
 	require.NoError(t, c.Logout(t.Context()))
-	require.Equal(t, 1, site.Count(signOut))
+	require.Equal(t, 1, site.Count(logout))
 	require.NoFileExists(t, path)
 }
 

@@ -386,3 +386,33 @@ func TestBodyThatBreaksOff(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// TestTrailer has a trailer whose value is known once the body was read, which is when it is sent.
+func TestTrailer(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		w.login(t)
+		var got http.Header
+		c, err := client.New(siteURL, w.store, client.WithTransport(round(func(r *http.Request) (*http.Response, error) {
+			_, err := io.Copy(io.Discard, r.Body)
+			require.NoError(t, err)
+			got = r.Trailer.Clone()
+			return response(r, http.StatusOK, "text/plain", ""), nil
+		})))
+		require.NoError(t, err)
+		r, err := http.NewRequest(http.MethodPost, siteURL+"/upload", nil)
+		require.NoError(t, err)
+		r.Trailer = http.Header{"Checksum": nil}
+		r.Body = io.NopCloser(io.MultiReader(strings.NewReader("content"), readerFunc(func([]byte) (int, error) {
+			r.Trailer.Set("Checksum", "abc")
+			return 0, io.EOF
+		})))
+		answer, err := (&client.Transport{Client: c}).RoundTrip(r)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, http.Header{"Checksum": {"abc"}}, got)
+	})
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -146,20 +149,6 @@ func TestNotAsked(t *testing.T) {
 			require.ErrorIs(t, w.err, row.want, name)
 		}
 		require.Zero(t, w.site.Count(me)+w.site.Count(userinfo))
-	})
-}
-
-func TestOAuthClients(t *testing.T) {
-	in(t, func(t *testing.T, w *world) {
-		issue := func(scopes ...string) string {
-			return issue(t, w.site, issuer.Identity{Subject: "user1", ClientID: "desktop", Scopes: scopes}).AccessToken
-		}
-		require.Equal(t, 200, w.status("/scoped", issue("openid", "Files.Write")))
-		require.Equal(t, 1, w.site.Count(userinfo))
-		require.Equal(t, 403, w.status("/scoped", issue("openid")))
-		require.Equal(t, 2, w.site.Count(userinfo))
-		require.Equal(t, 200, w.status("/scoped", issue("UserInfo.Write", "Files.Read")))
-		require.Equal(t, 1, w.site.Count(me))
 	})
 }
 
@@ -321,24 +310,6 @@ func TestExpiry(t *testing.T) {
 		require.ErrorIs(t, err, authmw.ErrInvalidSignature)
 		require.Equal(t, 2, site.Count(me))
 	})
-}
-
-func TestWithCacheTTL(t *testing.T) {
-	in(t, func(t *testing.T, w *world) {
-		token := w.token(1)
-		for range 5 {
-			require.Equal(t, 200, w.status("/required", token))
-		}
-		require.Equal(t, 5, w.site.Count(me))
-	}, introspect.WithCacheTTL(0))
-	for _, d := range []time.Duration{-1, introspect.MaxCacheTTL + 1} {
-		_, err := introspect.New(siteURL, introspect.WithCacheTTL(d))
-		require.Error(t, err)
-	}
-	_, err := introspect.New("cloud.example.com", introspect.WithTransport(nil), nil)
-	for _, want := range []string{"a site is named by the URL", "the transport is nil", "an option is nil"} {
-		require.ErrorContains(t, err, want)
-	}
 }
 
 // TestOutage stops the site midway.
@@ -649,108 +620,6 @@ type round func(*http.Request) (*http.Response, error)
 
 func (f round) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestAnswers shows what is made of each.
-func TestAnswers(t *testing.T) {
-	client := authmw.Claims{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid"}}
-	own := authmw.Claims{Subject: "wGH0"}
-	for _, row := range []struct {
-		name   string
-		claims authmw.Claims
-		status int
-		body   string
-		want   error // nil, or what it matches
-	}{
-		{"yes", own, 200, `{"code":0,"data":{"id":"wGH0"},"msg":""}`, nil},
-		{"yes, to a client", client, 200, `{"sub":"wGH0"}`, nil},
-		{"yes, to scopes without a client", authmw.Claims{Subject: "wGH0", Scopes: []string{"Files.Read"}}, 200, `{"code":0,"data":{"id":"wGH0"}}`, nil},
-		{"yes, to no scopes and no client", authmw.Claims{Subject: "wGH0", Scopes: []string{}}, 200, `{"code":0,"data":{"id":"wGH0"}}`, nil},
-		{"Admin.Read, which up to 4.16.1 demand", authmw.Claims{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"UserInfo.Read"}}, 200,
-			`{"code":40089,"msg":"Insufficient scope: Admin.Read"}`, authmw.ErrTokenRejected},
-		{"another user", own, 200, `{"code":0,"data":{"id":"ogUy"}}`, authmw.ErrTokenRejected},
-		{"another user, to a client", client, 200, `{"sub":"ogUy"}`, authmw.ErrTokenRejected},
-		{"a client's answer to a user", own, 200, `{"sub":"wGH0"}`, authmw.ErrUnavailable},
-		{"a user's answer to a client", client, 200, `{"code":0,"sub":"wGH0","data":{"id":"wGH0"}}`, authmw.ErrUnavailable},
-		{"nobody", own, 200, `{"code":0,"data":{}}`, authmw.ErrUnavailable},
-		{"no code", own, 200, `{"data":{"id":"wGH0"}}`, authmw.ErrUnavailable},
-		{"no data", own, 200, `{"code":0}`, authmw.ErrUnavailable},
-		{"an ID that is no string", own, 200, `{"code":0,"data":{"id":1}}`, authmw.ErrUnavailable},
-		{"anonymous", own, 200, `{"code":401,"msg":"Login required"}`, authmw.ErrInvalidSignature},
-		{"anonymous client", client, 200, `{"code":401,"msg":"Login required"}`, authmw.ErrInvalidSignature},
-		{"wrong type", own, 200, `{"code":40020,"msg":"Invalid token type"}`, authmw.ErrWrongTokenType},
-		{"not found", own, 200, `{"code":404,"msg":"User not found"}`, authmw.ErrTokenRejected},
-		{"banned", own, 200, `{"code":50001,"msg":"failed to get login user"}`, authmw.ErrTokenRejected},
-		{"scope", own, 200, `{"code":40089,"msg":"Insufficient scope: UserInfo.Read"}`, authmw.ErrTokenRejected},
-		{"openid", client, 200, `{"code":403,"msg":"openid scope required"}`, authmw.ErrTokenRejected},
-		{"an unknown code", own, 200, `{"code":1,"msg":""}`, authmw.ErrUnavailable},
-		{"a code that is no number", own, 200, `{"code":"0","data":{"id":"wGH0"}}`, authmw.ErrUnavailable},
-		{"HTML", own, 200, `<html>`, authmw.ErrUnavailable},
-		{"nothing", own, 200, ``, authmw.ErrUnavailable},
-		{"yes with status 500", own, 500, `{"code":0,"data":{"id":"wGH0"}}`, authmw.ErrUnavailable},
-		{"yes with status 401", own, 401, `{"code":0,"data":{"id":"wGH0"}}`, authmw.ErrUnavailable},
-		{"yes after 1 MiB", own, 200, strings.Repeat(" ", 1<<20) + `{"code":0,"data":{"id":"wGH0"}}`, authmw.ErrUnavailable},
-		{"a redirect", own, 302, ``, authmw.ErrUnavailable},
-		{"a panic", own, 0, ``, authmw.ErrUnavailable},
-		{"no connection", own, -1, ``, authmw.ErrUnavailable},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			token := authmwtest.Mint(t, []byte(authmwtest.Secret), row.claims)
-			site, err := introspect.New(siteURL, introspect.WithTransport(round(func(r *http.Request) (*http.Response, error) {
-				require.Equal(t, "cloud.example.com", r.URL.Host)
-				require.Equal(t, []string{"Bearer " + token}, r.Header["Authorization"])
-				switch row.status {
-				case -1:
-					return nil, errors.New("connection refused")
-				case 0:
-					panic(token)
-				}
-				return &http.Response{StatusCode: row.status, Header: http.Header{"Location": {"https://evil.example/"}},
-					Body: io.NopCloser(strings.NewReader(row.body)), Request: r}, nil
-			})))
-			require.NoError(t, err)
-			v, err := authmw.NewFromIntrospector(site)
-			require.NoError(t, err)
-			claims, err := v.Verify(t.Context(), token)
-			if row.want == nil {
-				require.NoError(t, err)
-				require.Equal(t, row.claims.Subject, claims.Subject)
-				require.Equal(t, row.claims.ClientID, claims.ClientID)
-				return
-			}
-			require.ErrorIs(t, err, row.want)
-			require.NotContains(t, err.Error(), token)
-			require.NotContains(t, fmt.Sprintf("%+v %#v %v", site, site, v), token)
-		})
-	}
-}
-
-// TestScopesWithoutAClient has tokens as Cloudreve 4.12.0 to 4.16.0 issued to OAuth clients (CVE-2026-54560): the site takes
-// them for a user's own login, and they are bound here all the same.
-func TestScopesWithoutAClient(t *testing.T) {
-	cloudreve, err := cloudrevetest.New(cloudrevetest.Config{})
-	require.NoError(t, err)
-	site, err := introspect.New(siteURL, introspect.WithTransport(cloudreve))
-	require.NoError(t, err)
-	v, err := authmw.NewFromIntrospector(site)
-	require.NoError(t, err)
-	check := func(token string, scopes ...string) error {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.Header.Set("Authorization", "Bearer "+token)
-		_, err := v.Check(r, authmw.Required, scopes...)
-		return err
-	}
-	grant := issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "Files.Write"}}
-	pair, err := cloudreve.IssueWithoutClientID(grant)
-	require.NoError(t, err)
-	token := pair.AccessToken
-	require.NoError(t, check(token, "Files.Read"))
-	require.ErrorIs(t, check(token, "Admin.Write"), authmw.ErrInsufficientScope)
-	token = authmwtest.Mint(t, []byte(authmwtest.Secret), authmw.Claims{Subject: "wGH0", Scopes: []string{}})
-	require.NoError(t, check(token))
-	require.ErrorIs(t, check(token, "Files.Read"), authmw.ErrInsufficientScope)
-	require.Equal(t, 2, cloudreve.Count("GET /api/v4/user/me"))
-	require.NoError(t, check(issue(t, cloudreve, issuer.Identity{Subject: "wGH0"}).AccessToken, "Admin.Write"))
-}
-
 // TestBounded shows that made-up tokens do not push out what is known of good ones.
 func TestBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -783,4 +652,501 @@ func issue(t testing.TB, site *cloudrevetest.Site, identity issuer.Identity) iss
 	pair, err := site.Issue(identity)
 	require.NoError(t, err)
 	return pair
+}
+
+// TestDeadConnection has an HTTP/2 connection that swallows what is sent, as after a router has forgotten it. HTTP/2 would
+// send every question over it, so that the circuit would never close.
+func TestDeadConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pipes := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+		server := &http.Server{
+			Protocols: new(http.Protocols),
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Proto != "HTTP/2.0" {
+					t.Errorf("a request over %s", r.Proto)
+				}
+				_, _ = io.WriteString(w, `{"code":0,"data":{"id":"user1"}}`)
+			}),
+		}
+		server.Protocols.SetUnencryptedHTTP2(true)
+		var serving sync.WaitGroup
+		serving.Go(func() { _ = server.Serve(pipes) })
+
+		var dialled atomic.Int32
+		first := &deadConn{}
+		transport := &http.Transport{
+			Protocols: server.Protocols,
+			DialContext: func(context.Context, string, string) (net.Conn, error) {
+				ours, theirs := net.Pipe()
+				pipes.conns <- theirs
+				if dialled.Add(1) > 1 {
+					return ours, nil
+				}
+				first.Conn = ours
+				return first, nil
+			},
+		}
+		defer func() {
+			transport.CloseIdleConnections()
+			require.NoError(t, server.Close())
+			serving.Wait()
+		}()
+		site, err := introspect.New("http://cloud.example.com", introspect.WithTransport(transport))
+		require.NoError(t, err)
+		claims := &authmw.Claims{Subject: "user1", ExpiresAt: time.Now().Add(time.Hour)}
+		ask := func(i int) error { return site.Introspect(t.Context(), fmt.Sprint(i), claims) }
+		require.NoError(t, ask(0))
+
+		first.dead.Store(true)
+		var wait sync.WaitGroup
+		for i := range 10 {
+			wait.Go(func() {
+				if ask(10+i) == nil {
+					t.Error("a question over a dead connection")
+				}
+			})
+		}
+		wait.Wait()
+		require.Error(t, ask(1), "the circuit is open")
+		time.Sleep(time.Second)
+		require.NoError(t, ask(2))
+		require.EqualValues(t, 2, dialled.Load())
+	})
+}
+
+// deadConn swallows what is written to it, once it is dead.
+type deadConn struct {
+	net.Conn
+	dead atomic.Bool
+}
+
+func (c *deadConn) Write(p []byte) (int, error) {
+	if c.dead.Load() {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+// pipeListener accepts the ends of pipes.
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+
+// model is a site as far as its capacity goes. It accepts tokens that begin with "good".
+type model struct {
+	latency   time.Duration
+	limit     int    // requests a second, beyond which it answers with status 429
+	failEvery int    // one of so many fails with status 502; 0 for none
+	retry     string // Retry-After of a 429
+	failing   string // a token that it fails to answer
+
+	// What forged tokens get in place of Cloudreve's answer, as from a proxy.
+	forgedStatus  int
+	forgedLatency time.Duration
+
+	mu      sync.Mutex
+	second  int64
+	count   int
+	asked   int
+	limited int
+	most    int // in flight
+	peak    int // in a second
+	flying  int
+}
+
+func (m *model) RoundTrip(r *http.Request) (*http.Response, error) {
+	m.mu.Lock()
+	if second := time.Now().Unix(); second != m.second {
+		m.second, m.count = second, 0
+	}
+	m.count++
+	m.asked++
+	m.flying++
+	m.most, m.peak = max(m.most, m.flying), max(m.peak, m.count)
+	limited := m.limit > 0 && m.count > m.limit
+	failed := m.failEvery > 0 && m.asked%m.failEvery == 0 || r.Header.Get("Authorization") == "Bearer "+m.failing
+	if limited {
+		m.limited++
+	}
+	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.flying--
+	}()
+	good := strings.HasPrefix(r.Header.Get("Authorization"), "Bearer good")
+	latency := m.latency
+	if !good && m.forgedLatency > 0 {
+		latency = m.forgedLatency
+	}
+	timer := time.NewTimer(latency)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	status, body, header := 200, `{"code":401,"msg":"Login required"}`, http.Header{}
+	switch {
+	case limited:
+		status, body = 429, ""
+		header.Set("Retry-After", m.retry)
+	case failed:
+		status, body = 502, ""
+	case !good && m.forgedStatus > 0:
+		status, body = m.forgedStatus, "<html>"
+		header.Set("Retry-After", "30")
+		header.Set("Location", "/login")
+	case good:
+		body = `{"code":0,"data":{"id":"user"}}`
+	}
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+// traffic is what some senders saw.
+type traffic struct {
+	mu     sync.Mutex
+	failed int
+	took   []time.Duration
+}
+
+func (tr *traffic) add(err error, took time.Duration) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if err != nil {
+		tr.failed++
+	}
+	tr.took = append(tr.took, took)
+}
+
+func (tr *traffic) percentile(p float64) time.Duration {
+	slices.Sort(tr.took)
+	return tr.took[min(int(p*float64(len(tr.took))), len(tr.took)-1)]
+}
+
+func (tr *traffic) failedRatio() float64 { return float64(tr.failed) / float64(len(tr.took)) }
+
+// scene is a plugin with users, new users and a flood.
+type scene struct {
+	t          *testing.T
+	site       *introspect.Introspector
+	model      *model
+	wait       sync.WaitGroup
+	goroutines int
+	heap       uint64
+}
+
+func newScene(t *testing.T, m *model) *scene {
+	site, err := introspect.New(siteURL, introspect.WithTransport(m))
+	require.NoError(t, err)
+	s := &scene{t: t, site: site, model: m}
+	s.goroutines, s.heap = use()
+	return s
+}
+
+// end waits until all requests are answered, and looks at what is left of them.
+func (s *scene) end() {
+	s.wait.Wait()
+	synctest.Wait()
+	goroutines, heap := use()
+	require.LessOrEqual(s.t, goroutines, s.goroutines, "goroutines are left")
+	require.LessOrEqual(s.t, s.model.most, 32, "questions in flight, each with a goroutine")
+	require.Less(s.t, int64(heap-s.heap)/(1<<20), int64(24), "MiB of memory")
+	runtime.KeepAlive(s.site)
+}
+
+func use() (goroutines int, heap uint64) {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return runtime.NumGoroutine(), m.HeapAlloc
+}
+
+func (s *scene) ask(token string, address netip.Addr) (took time.Duration, err error) {
+	began := time.Now()
+	claims := &authmw.Claims{Subject: "user", ExpiresAt: began.Add(time.Hour)}
+	err = s.site.Introspect(authmw.WithClientAddress(context.Background(), address), token, claims)
+	return time.Since(began), err
+}
+
+// address returns one of many.
+func address(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+}
+
+// users has n users send a request every five seconds. They all begin within begin.
+func (s *scene) users(n int, begin, duration time.Duration) *traffic {
+	tr := new(traffic)
+	for i := range n {
+		s.wait.Go(func() {
+			time.Sleep(begin * time.Duration(i) / time.Duration(n))
+			for end := time.Now().Add(duration); time.Now().Before(end); time.Sleep(5 * time.Second) {
+				took, err := s.ask(fmt.Sprint("good known ", i), address(i))
+				tr.add(err, took)
+			}
+		})
+	}
+	return tr
+}
+
+// newcomers has a user who was never seen send a request every interval, each from an address of its own.
+func (s *scene) newcomers(interval, duration time.Duration) *traffic {
+	tr := new(traffic)
+	s.wait.Go(func() {
+		for i := range int(duration / interval) {
+			s.wait.Go(func() {
+				took, err := s.ask(fmt.Sprint("good new ", i), address(1<<20+i))
+				tr.add(err, took)
+			})
+			time.Sleep(interval)
+		}
+	})
+	return tr
+}
+
+// flood sends forged tokens from one address.
+func (s *scene) flood(perSecond int, duration time.Duration) {
+	s.floodFrom(perSecond, duration, func(int) netip.Addr { return address(1 << 23) })
+}
+
+func (s *scene) floodFrom(perSecond int, duration time.Duration, address func(i int) netip.Addr) {
+	s.wait.Go(func() {
+		const tick = 10 * time.Millisecond
+		for i := range int(duration / tick) {
+			for n := range perSecond / 100 {
+				s.wait.Go(func() { _, _ = s.ask(fmt.Sprint("forged ", i, " ", n), address(i*perSecond/100+n)) })
+			}
+			time.Sleep(tick)
+		}
+	})
+}
+
+// TestFlood sends 1,500 forged tokens a second from one address.
+func TestFlood(t *testing.T) {
+	for _, latency := range []time.Duration{50 * time.Millisecond, 200 * time.Millisecond} {
+		t.Run(latency.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &model{latency: latency}
+				s := newScene(t, m)
+				warm := s.users(100, 5*time.Second, 10*time.Second)
+				s.wait.Wait()
+				require.Zero(t, warm.failed)
+
+				const duration = 70 * time.Second
+				s.flood(1500, duration)
+				users := s.users(100, 5*time.Second, duration)
+				newcomers := s.newcomers(100*time.Millisecond, duration)
+				s.end()
+				t.Logf("users: %d of %d failed, p99 %v; newcomers: %.2f %% of %d failed, p50 %v, p99 %v; asked %d",
+					users.failed, len(users.took), users.percentile(.99), 100*newcomers.failedRatio(), len(newcomers.took),
+					newcomers.percentile(.5), newcomers.percentile(.99), m.asked)
+				require.Zero(t, users.failed)
+				require.LessOrEqual(t, users.percentile(.99), latency*3/2+100*time.Millisecond)
+				require.LessOrEqual(t, newcomers.failedRatio(), .01)
+				require.LessOrEqual(t, newcomers.percentile(.5), 3*latency)
+			})
+		})
+	}
+}
+
+// TestForgedTokensAnsweredOtherwise has a site, or a proxy before it, that answers forged tokens in its own way. That must not
+// pass for a site that is down, or that is asked too much, for others.
+func TestForgedTokensAnsweredOtherwise(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		status  int
+		latency time.Duration
+	}{
+		{"429", 429, 0},
+		{"503", 503, 0},
+		{"302", 302, 0},
+		{"403, not as Cloudreve", 403, 0},
+		{"404 after a while", 404, 4900 * time.Millisecond},
+		{"no answer", 0, time.Hour},
+	} {
+		for _, perSecond := range []int{100, 1000} {
+			t.Run(fmt.Sprintf("%s, %d a second", row.name, perSecond), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m := &model{latency: 20 * time.Millisecond, forgedStatus: row.status, forgedLatency: row.latency}
+					s := newScene(t, m)
+					const duration = 65 * time.Second
+					s.users(20, 5*time.Second, 5*time.Second)
+					s.wait.Wait()
+					s.flood(perSecond, duration)
+					users := s.users(20, 5*time.Second, duration)
+					newcomers := s.newcomers(100*time.Millisecond, duration)
+					s.end()
+					t.Logf("users: %.1f %% failed; newcomers: %.1f %%; asked %d", 100*users.failedRatio(), 100*newcomers.failedRatio(), m.asked)
+					require.Zero(t, users.failed)
+					require.LessOrEqual(t, newcomers.failedRatio(), .05)
+				})
+			})
+		}
+	}
+}
+
+// TestForgedTokensFailFromManyAddresses has thirty addresses send forged tokens, which the site answers with status 503.
+func TestForgedTokensFailFromManyAddresses(t *testing.T) {
+	for _, perSecond := range []int{100, 200} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &model{latency: 20 * time.Millisecond, forgedStatus: 503}
+			s := newScene(t, m)
+			const duration = 65 * time.Second
+			s.users(20, 5*time.Second, 5*time.Second)
+			s.wait.Wait()
+			s.floodFrom(perSecond, duration, func(i int) netip.Addr { return address(1<<23 + i%30) })
+			users := s.users(20, 5*time.Second, duration)
+			newcomers := s.newcomers(200*time.Millisecond, duration)
+			s.end()
+			t.Logf("users: %.1f %% failed; newcomers: %.1f %%; asked %d", 100*users.failedRatio(), 100*newcomers.failedRatio(), m.asked)
+			require.Zero(t, users.failed)
+			require.LessOrEqual(t, newcomers.failedRatio(), .05)
+		})
+	}
+}
+
+// TestOneFailingUser has a user whose token the site fails to answer, and who tries again and again.
+func TestOneFailingUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &model{latency: 20 * time.Millisecond}
+		s := newScene(t, m)
+		s.users(20, 5*time.Second, 5*time.Second)
+		s.wait.Wait()
+		m.failing = "good known 0"
+		users := new(traffic)
+		for i := range 20 {
+			s.wait.Go(func() {
+				for range 60 * 50 {
+					time.Sleep(time.Second / 50)
+					if took, err := s.ask(fmt.Sprint("good known ", i), address(i)); i > 0 {
+						users.add(err, took)
+					}
+				}
+			})
+		}
+		s.end()
+		t.Logf("others: %.1f %% failed; asked %d", 100*users.failedRatio(), m.asked)
+		require.Zero(t, users.failed)
+	})
+}
+
+// TestFloodFromANetwork floods from all over an IPv6 /48.
+func TestFloodFromANetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &model{latency: 100 * time.Millisecond}
+		s := newScene(t, m)
+		const duration = 30 * time.Second
+		s.floodFrom(1500, duration, func(i int) netip.Addr {
+			return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0, 1, byte(i >> 8), byte(i), 15: 1})
+		})
+		newcomers := s.newcomers(100*time.Millisecond, duration)
+		s.end()
+		t.Logf("newcomers: %.1f %% failed, p50 %v", 100*newcomers.failedRatio(), newcomers.percentile(.5))
+		require.LessOrEqual(t, newcomers.failedRatio(), .01)
+		require.LessOrEqual(t, newcomers.percentile(.5), 3*m.latency)
+	})
+}
+
+// TestTenThousandUsers has the entries of so many begin within a second, and looks at the three periods that follow.
+func TestTenThousandUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &model{latency: time.Millisecond}
+		s := newScene(t, m)
+		first := s.users(10_000, time.Second, time.Nanosecond)
+		s.wait.Wait()
+		require.Zero(t, first.failed)
+		require.Equal(t, 10_000, m.asked)
+
+		m.latency, m.peak = 5*time.Millisecond, 0
+		users := s.users(10_000, time.Second, 3*introspect.MaxCacheTTL)
+		s.end()
+		t.Logf("%d of %d failed, p99 %v, longest %v; asked %d, at most %d in a second",
+			users.failed, len(users.took), users.percentile(.99), users.percentile(1), m.asked, m.peak)
+		require.Zero(t, users.failed)
+		require.LessOrEqual(t, users.percentile(.99), 5*time.Millisecond*3/2+100*time.Millisecond)
+	})
+}
+
+// TestRateLimitedSite has a site that answers 50 requests a second, and a flood.
+func TestRateLimitedSite(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		flood   int
+		retry   string
+		others  time.Duration // between other new users
+		failing float64       // how many of these may fail
+	}{
+		{"no flood", 0, "1", 100 * time.Millisecond, 0},
+		{"flood", 1500, "1", 100 * time.Millisecond, .05},
+		{"flood, no Retry-After", 1500, "", 100 * time.Millisecond, .05},
+		{"flood, long Retry-After", 1500, "25", 2 * time.Second, .05},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &model{latency: 20 * time.Millisecond, limit: 50, retry: row.retry}
+				s := newScene(t, m)
+				const duration = 100 * time.Second
+				if row.flood > 0 {
+					s.flood(row.flood, duration)
+				}
+				newcomers := s.newcomers(row.others, duration)
+				longest := time.Duration(0)
+				var mu sync.Mutex
+				s.wait.Go(func() {
+					for i := range int(duration / (2 * time.Second)) {
+						s.wait.Go(func() {
+							began := time.Now()
+							for {
+								if _, err := s.ask(fmt.Sprint("good new ", i), address(1<<20+i)); err == nil {
+									break
+								}
+								time.Sleep(200 * time.Millisecond)
+							}
+							mu.Lock()
+							defer mu.Unlock()
+							longest = max(longest, time.Since(began))
+						})
+						time.Sleep(2 * time.Second)
+					}
+				})
+				s.end()
+				t.Logf("longest outage of a new user %v; %.1f %% of others failed once; asked %d, of which %d got 429",
+					longest, 100*newcomers.failedRatio(), m.asked, m.limited)
+				require.LessOrEqual(t, longest, 3*time.Second)
+				require.LessOrEqual(t, newcomers.failedRatio(), row.failing)
+			})
+		})
+	}
+}
+
+// TestFailingSite has a site that fails every second request.
+func TestFailingSite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &model{latency: 20 * time.Millisecond, failEvery: 2}
+		s := newScene(t, m)
+		newcomers := s.newcomers(50*time.Millisecond, 60*time.Second)
+		users := s.users(100, 5*time.Second, 60*time.Second)
+		s.end()
+		t.Logf("newcomers: %.1f %% denied, users: %.1f %%; asked %d", 100*newcomers.failedRatio(), 100*users.failedRatio(), m.asked)
+		require.LessOrEqual(t, newcomers.failedRatio(), .55)
+		require.LessOrEqual(t, users.failedRatio(), .55)
+	})
 }

@@ -29,7 +29,7 @@ import (
 // of that state: their refresh tokens tell it by how much it is behind, see Rotate. Logins that began since are over, and a
 // login that ended since is live again.
 //
-// Package authmwtest has a test for stores, TestStore.
+// Package issuertest has a test for stores, TestStore.
 type Store interface {
 	// Create adds a family of generation 1. In one step, it MUST
 	//   - return 0 and change nothing if the family is there and of generation 1 (the same call once more, after its answer

@@ -1,16 +1,13 @@
 package masterkey_test
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -110,22 +107,6 @@ func TestDatabase(t *testing.T) {
 	require.ErrorContains(t, err, "the database is nil")
 }
 
-func TestSetting(t *testing.T) {
-	connector := &table{value: "the salt"}
-	db := sql.OpenDB(connector)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	value, err := masterkey.ReadSetting(t.Context(), db, "hash_id_salt")
-	require.NoError(t, err)
-	require.Equal(t, "the salt", value)
-	require.Equal(t, "SELECT value FROM settings WHERE name = 'hash_id_salt' AND deleted_at IS NULL", connector.query)
-	for _, name := range []string{"", "a b", "x' OR '1'='1", "x\x00", "sälz", `x\`} {
-		connector.query = ""
-		_, err := masterkey.ReadSetting(t.Context(), db, name)
-		require.ErrorContains(t, err, "is not the name of a setting", name)
-		require.Empty(t, connector.query)
-	}
-}
-
 func TestEnv(t *testing.T) {
 	const name = "AUTHMW_TEST_KEY"
 	t.Setenv(name, keyA+"\n")
@@ -198,7 +179,7 @@ func TestFileMode(t *testing.T) {
 	}
 }
 
-func TestCloudreve(t *testing.T) {
+func TestEnvOrDatabase(t *testing.T) {
 	read := masterkey.EnvOrDatabase(open(t, keyA))
 	require.NoError(t, os.Unsetenv(masterkey.EnvVar))
 	key, err := read(t.Context())
@@ -214,30 +195,4 @@ func TestCloudreve(t *testing.T) {
 	t.Setenv("CR_SETTING_secret_key", "")
 	_, err = read(t.Context())
 	require.ErrorContains(t, err, "CR_SETTING_secret_key is empty", "Cloudreve would use the empty key, not the database's")
-}
-
-func TestNothingPrintsTheKey(t *testing.T) {
-	var log bytes.Buffer
-	key := masterkey.Key{Secret: []byte(keyA), From: "a safe place"}
-	source, err := masterkey.Open(t.Context(), func(context.Context) (masterkey.Key, error) { return key, nil })
-	require.NoError(t, err)
-	defer func() { require.NoError(t, source.Close()) }()
-	keys, err := source.Keys(t.Context())
-	require.NoError(t, err)
-	for _, value := range []any{key, &key, source, keys, []any{key}} {
-		slog.New(slog.NewJSONHandler(&log, nil)).Info("", "value", value)
-		slog.New(slog.NewTextHandler(&log, nil)).Info("", "value", value)
-		encoded, err := json.Marshal(value)
-		require.NoError(t, err)
-		log.Write(encoded)
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-			_, _ = fmt.Fprintf(&log, verb+"\n", value)
-		}
-	}
-	require.Contains(t, log.String(), "masterkey.Key(from a safe place)")
-	for _, encoding := range []string{"%s", "%x", "%X", "%d"} {
-		require.NotContains(t, log.String(), strings.Trim(fmt.Sprintf(encoding, keyA[:8]), "[]"))
-		require.NotContains(t, log.String(), strings.Trim(fmt.Sprintf(encoding, []byte(keyA[:8])), "[]"))
-	}
-	require.NotContains(t, log.String(), "a2V5IEEs", "in base64")
 }

@@ -408,8 +408,8 @@ func TestBadLogger(t *testing.T) {
 	}
 }
 
-// TestBadReader has Readers that do not return, in either way.
-func TestBadReader(t *testing.T) {
+// TestBadReadFunc has functions that do not return, in either way.
+func TestBadReadFunc(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang, leave := make(chan struct{}), func(context.Context) (masterkey.Key, error) { runtime.Goexit(); panic("never") }
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
