@@ -5,3 +5,6 @@ func PlainKeys(keys *Keys) *Keys {
 	keys.verifier.Plain = true
 	return keys
 }
+
+// PreviousSecrets returns the previous secrets that v keeps as they are.
+func PreviousSecrets(v *Validator) [][]byte { return v.previous }

@@ -44,6 +44,7 @@ func TestPreviousSecrets(t *testing.T) {
 		_, err := v.Verify(t.Context(), token)
 		require.NoError(t, err)
 	}
+	require.Empty(t, authmw.PreviousSecrets(v), "a Validator keeps no secret as it is")
 }
 
 func TestKeysTellTheirNumber(t *testing.T) {

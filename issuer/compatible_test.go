@@ -1,7 +1,9 @@
 package issuer_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -12,8 +14,80 @@ import (
 
 	"github.com/authmw/authmw"
 	"github.com/authmw/authmw/authmwtest"
+	"github.com/authmw/authmw/internal/capture"
 	"github.com/authmw/authmw/issuer"
 )
+
+// cloudreveState has the state of the capture's users.
+func cloudreveState(c capture.Capture) issuer.Option {
+	return issuer.WithStateHash(func(_ context.Context, identity issuer.Identity) ([]byte, error) {
+		for _, user := range c.Users {
+			if user.Sub == identity.Subject {
+				return issuer.CloudreveStateHash(user.Email, user.Password, c.SiteID), nil
+			}
+		}
+		return nil, fmt.Errorf("%w: no such user", issuer.ErrInvalidGrant)
+	})
+}
+
+// TestCloudrevePairs issues each pair of the capture again, to the byte.
+func TestCloudrevePairs(t *testing.T) {
+	c := capture.Read(t)
+	var expected []json.RawMessage
+	for _, exchange := range c.Exchanges {
+		switch exchange.Name {
+		case "login", "login_bob":
+			var answer struct {
+				Data struct{ Token json.RawMessage }
+			}
+			require.NoError(t, json.Unmarshal(exchange.Body, &answer))
+			expected = append(expected, answer.Data.Token)
+		case "refresh":
+			var answer struct{ Data json.RawMessage }
+			require.NoError(t, json.Unmarshal(exchange.Body, &answer))
+			expected = append(expected, answer.Data)
+		}
+	}
+	require.Len(t, expected, 3)
+	for n := 0; n < len(c.Tokens); n += 2 {
+		t.Run(c.Tokens[n].Name, func(t *testing.T) {
+			access, refresh := payloadOf(t, c.Tokens[n].Token), payloadOf(t, c.Tokens[n+1].Token)
+			now := time.Unix(access.Nbf, 0)
+			var want issuer.Pair
+			if n/2 < len(expected) {
+				require.NoError(t, json.Unmarshal(expected[n/2], &want))
+				require.Equal(t, c.Tokens[n].Token, want.AccessToken)
+				now = want.AccessExpires.Add(-issuer.DefaultAccessTTL)
+			}
+			i, err := issuer.NewCloudreveCompatible([]byte(c.SecretKey), issuer.NewMemoryStore(), cloudreveState(c),
+				issuer.WithClock(func() time.Time { return now }), issuer.WithNewID(func() string { return refresh.RootTokenID }),
+				issuer.WithClientTTL("393a1839-f52e-498e-9972-e77cc2241eee", time.Hour, 7776000*time.Second))
+			require.NoError(t, err)
+			identity := issuer.Identity{Subject: access.Sub, ClientID: access.ClientID, Scopes: access.Scopes}
+			pair, err := i.Issue(t.Context(), identity)
+			require.NoError(t, err)
+			require.Equal(t, c.Tokens[n].Token, pair.AccessToken)
+			require.Equal(t, c.Tokens[n+1].Token, pair.RefreshToken)
+			require.Equal(t, access.Exp, pair.AccessExpires.Unix())
+			require.Equal(t, refresh.Exp, pair.RefreshExpires.Unix())
+			if n/2 < len(expected) {
+				// Cloudreve reads the clock for each token, here 80 to 100 nanoseconds later.
+				require.Less(t, want.RefreshExpires.Sub(pair.RefreshExpires), time.Microsecond)
+				pair.RefreshExpires = want.RefreshExpires
+				encoded, err := json.Marshal(pair)
+				require.NoError(t, err)
+				var compact bytes.Buffer
+				require.NoError(t, json.Compact(&compact, expected[n/2]))
+				require.Equal(t, compact.String(), string(encoded))
+			}
+
+			// A token that Cloudreve issued is renewed as by Cloudreve itself.
+			pair, err = i.Refresh(t.Context(), c.Tokens[n+1].Token)
+			require.NoError(t, err)
+			require.Equal(t, c.Tokens[n+1].Token, pair.RefreshToken)
+		})
+	}
+}
 
 // recorded keeps what it is told.
 type recorded struct{ issuer.Revocations }

@@ -11,3 +11,6 @@ func (m *MemoryStore) Len() (families, revoked int) {
 func WithNewID(newID func() string) Option {
 	return func(c *config) { c.newID = newID }
 }
+
+// PreviousSecrets returns the previous secrets that i keeps as they are.
+func PreviousSecrets(i *Issuer) [][]byte { return i.previous }

@@ -11,7 +11,7 @@ type families interface {
 	first() int64
 	// kind returns an error if t is a refresh token of the other way.
 	kind(t refreshToken) error
-	// check returns an error if no tokens may be issued for g.
+	// check returns an error if no tokens may be issued for identity.
 	check(identity Identity) error
 	// begin begins a family. It returns how many others it ended to stay within the limit.
 	begin(ctx context.Context, t refreshToken, now, expires time.Time) (ended int, err error)

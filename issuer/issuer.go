@@ -224,7 +224,7 @@ func (i *Issuer) lifetimes(identity Identity) ttl {
 	return i.ttl
 }
 
-// stateOf returns the state_hash for g at the moment, in base64.
+// stateOf returns the state_hash for identity at the moment, in base64.
 func (i *Issuer) stateOf(ctx context.Context, identity Identity) (string, error) {
 	if i.state == nil {
 		return "", nil

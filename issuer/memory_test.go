@@ -1,6 +1,7 @@
 package issuer_test
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -23,8 +24,6 @@ func owned(owner, id string, now time.Time, ttl time.Duration) (issuer.Family, i
 	return issuer.Family{Owner: owner, ID: id, Now: now, Expires: now.Add(ttl), Limit: 10},
 		issuer.Revocation{Owner: owner, RootTokenID: id, Now: now, Until: now.Add(ttl), Limit: 10}
 }
-
-var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // TestMemoryStoreIsBounded begins families for a long time, of which only the last hour's are live.
 func TestMemoryStoreIsBounded(t *testing.T) {
@@ -120,6 +119,11 @@ func TestRevokedForTheLongestTime(t *testing.T) {
 	}
 	for n := range 2000 { // which has the store look for what has expired
 		_, revocation := owned(strconv.Itoa(n), strconv.Itoa(n), noon.Add(2*time.Minute), time.Hour)
+		_, err := store.Revoke(t.Context(), revocation)
+		require.NoError(t, err)
+	}
+	for n := range 10 { // which has it look for what has expired of this owner
+		_, revocation := owned("a", fmt.Sprint("a", n), noon.Add(2*time.Minute), time.Hour)
 		_, err := store.Revoke(t.Context(), revocation)
 		require.NoError(t, err)
 	}

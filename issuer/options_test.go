@@ -86,6 +86,26 @@ func TestLifetimes(t *testing.T) {
 	}
 }
 
+// oddStore answers what no store may, and keeps what it is told.
+type oddStore struct {
+	issuer.Store
+	outcome issuer.Outcome
+	expires []time.Time
+}
+
+func (s *oddStore) Create(ctx context.Context, f issuer.Family) (int, error) {
+	s.expires = append(s.expires, f.Expires)
+	return s.Store.Create(ctx, f)
+}
+
+func (s *oddStore) Rotate(ctx context.Context, r issuer.Rotation) (issuer.Outcome, time.Time, error) {
+	s.expires = append(s.expires, r.Expires)
+	if s.outcome != issuer.Rotated {
+		return s.outcome, r.Now, nil
+	}
+	return s.Store.Rotate(ctx, r)
+}
+
 func TestStoresAreToldTheClientsLifetime(t *testing.T) {
 	store := &oddStore{Store: issuer.NewMemoryStore(), outcome: issuer.Rotated}
 	i, err := issuer.New([]byte(authmwtest.Secret), store, issuer.WithClientTTL("desktop", time.Minute, 90*time.Minute))
@@ -105,5 +125,5 @@ func TestStoresAreToldTheClientsLifetime(t *testing.T) {
 	families := len(store.expires)
 	_, err = i.Issue(t.Context(), issuer.Identity{Subject: "wGH0", ClientID: "c", Scopes: make([]string, 3000)})
 	require.Error(t, err)
-	require.Len(t, store.expires, families, "no family for a identity that is none")
+	require.Len(t, store.expires, families, "no family for an identity that is none")
 }

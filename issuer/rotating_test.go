@@ -30,26 +30,6 @@ func TestReuseIsReported(t *testing.T) {
 	require.Len(t, reported, 1)
 }
 
-// oddStore answers what no store may, and keeps what it is told.
-type oddStore struct {
-	issuer.Store
-	outcome issuer.Outcome
-	expires []time.Time
-}
-
-func (s *oddStore) Create(ctx context.Context, f issuer.Family) (int, error) {
-	s.expires = append(s.expires, f.Expires)
-	return s.Store.Create(ctx, f)
-}
-
-func (s *oddStore) Rotate(ctx context.Context, r issuer.Rotation) (issuer.Outcome, time.Time, error) {
-	s.expires = append(s.expires, r.Expires)
-	if s.outcome != issuer.Rotated {
-		return s.outcome, r.Now, nil
-	}
-	return s.Store.Rotate(ctx, r)
-}
-
 // TestGraceEndsWithTheAccessToken has access tokens that live for less than the grace window, and for a fraction of a second
 // less than that, since exp has whole seconds.
 func TestGraceEndsWithTheAccessToken(t *testing.T) {

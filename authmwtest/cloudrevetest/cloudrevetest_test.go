@@ -280,3 +280,31 @@ func issue(t testing.TB, site *cloudrevetest.Site, identity issuer.Identity) iss
 	require.NoError(t, err)
 	return pair
 }
+
+func TestNewReportsEverythingAtOnce(t *testing.T) {
+	users := []cloudrevetest.User{{ID: "wGH0", Email: "a@example.com"}, {ID: "wGH0"}, {ID: "user 1"}, {ID: "ogUy", Email: "A@example.com"}}
+	_, err := cloudrevetest.New(cloudrevetest.Config{Secret: "short", Users: users})
+	for _, want := range []string{"the secret has 5 bytes", "two users have the ID wGH0", `user 3 has the ID "user 1"`, "two users have the e-mail address A@example.com"} {
+		require.ErrorContains(t, err, want)
+	}
+	site, err := cloudrevetest.New(cloudrevetest.Config{Users: users[:1]})
+	require.NoError(t, err)
+	require.Error(t, site.SetTTL(0, time.Hour))
+	require.Error(t, site.SetSecret("short"))
+	pair := issue(t, site, issuer.Identity{Subject: "wGH0"})
+	users[0].ID = "changed"
+	claims, err := verify(t, pair.AccessToken)
+	require.NoError(t, err, "what failed has changed nothing")
+	require.Equal(t, "wGH0", claims.Subject)
+	r := httptest.NewRequest(http.MethodGet, "/api/v4/user/me", nil)
+	r.Header.Set("Authorization", "Bearer "+pair.AccessToken)
+	w := httptest.NewRecorder()
+	site.ServeHTTP(w, r)
+	require.Contains(t, w.Body.String(), `"id":"wGH0"`, "a Site has its own copy of the users")
+}
+
+func verify(t *testing.T, token string) (*authmw.Claims, error) {
+	v, err := authmw.New([]byte(authmwtest.Secret))
+	require.NoError(t, err)
+	return v.Verify(t.Context(), token)
+}

@@ -67,6 +67,7 @@ const (
 	lifeGrace = 40 * time.Second
 )
 
+// run takes 300 steps with the Issuer that build returns.
 func (lt *lifeTest) run(t *testing.T, build func(...issuer.Option) (*issuer.Issuer, error)) {
 	lt.t, lt.random, lt.subject = t, rand.New(rand.NewPCG(lt.seed, 0)), id(t, "subject")
 	options := []issuer.Option{issuer.WithClock(lt.clock.Now), issuer.WithTTL(2*time.Minute, lifeTTL),

@@ -87,6 +87,17 @@ func testLimit(t *testing.T, store issuer.Store, advance func(*testing.T, time.D
 			f.refresh(family, issuer.Rotated)
 		}
 	})
+	t.Run("first those that were never refreshed, though they expire later", func(t *testing.T) {
+		f := beginLogins(t, store, advance)
+		f.login("a", 0)
+		f.refresh("a", issuer.Rotated)
+		f.login("b", 0)
+		f.login("c", 0)
+		f.refresh("c", issuer.Rotated)
+		f.login("d", 1) // in place of b
+		f.refresh("b", issuer.Unknown)
+		f.refresh("a", issuer.Rotated)
+	})
 	t.Run("a login is not counted twice", func(t *testing.T) {
 		f := beginLogins(t, store, advance)
 		for _, family := range []string{"a", "b", "c", "c", "b", "a"} {

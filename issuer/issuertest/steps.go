@@ -96,15 +96,15 @@ func testSteps(t *testing.T, store issuer.Store, advance func(*testing.T, time.D
 			}
 		})
 	}
-	testRepeatedCalls(t, store)
+	owner := id(t, "owner")
+	testRepeatedCalls(t, store, owner)
 	if advance != nil {
-		testSkew(t, store, advance)
+		testSkew(t, store, owner, advance)
 	}
 }
 
 // testRepeatedCalls makes calls of a store twice, as a client library does after a lost answer.
-func testRepeatedCalls(t *testing.T, store issuer.Store) {
-	owner := id(t, "owner")
+func testRepeatedCalls(t *testing.T, store issuer.Store, owner string) {
 	rotation := func(family string, grace time.Duration) issuer.Rotation {
 		return issuer.Rotation{Owner: owner, Family: family, Generation: 1, Call: "call", Now: start, Grace: grace, Expires: start.Add(stepTTL)}
 	}
@@ -147,8 +147,7 @@ func testRepeatedCalls(t *testing.T, store issuer.Store) {
 }
 
 // testSkew has two Issuers whose clocks are a minute apart, with a store that has a clock of its own.
-func testSkew(t *testing.T, store issuer.Store, advance func(*testing.T, time.Duration)) {
-	owner := id(t, "owner")
+func testSkew(t *testing.T, store issuer.Store, owner string, advance func(*testing.T, time.Duration)) {
 	for _, skew := range []time.Duration{-time.Minute, time.Minute} {
 		t.Run(fmt.Sprintf("clocks that differ by %v", skew), func(t *testing.T) {
 			family := id(t, "family")

@@ -59,6 +59,88 @@ func connect(t *testing.T) *redis.Client {
 	return client
 }
 
+// server is a Redis of a test's own, to be stopped and started.
+type server struct {
+	address string
+	args    []string
+	process *exec.Cmd
+}
+
+func startRedis(t *testing.T, args ...string) *server {
+	return startRedisWith(t, append([]string{"--save", "", "--appendonly", "yes", "--appendfsync", "always"}, args...)...)
+}
+
+func startRedisWith(t *testing.T, args ...string) *server {
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		if path, err = exec.LookPath("valkey-server"); err != nil {
+			unavailable(t, "neither redis-server nor valkey-server is installed")
+		}
+	}
+	s := &server{address: freeAddress(t)}
+	_, port, err := net.SplitHostPort(s.address)
+	require.NoError(t, err)
+	// A configuration file comes first.
+	options := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--") })
+	s.args = slices.Concat([]string{path}, args[:options], []string{"--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir()}, args[options:])
+	t.Cleanup(func() { s.stop(t) })
+	s.start(t)
+	return s
+}
+
+// freeAddress returns an address for a server. A member of a cluster listens at the port that is higher by 10,000 too.
+func freeAddress(t *testing.T) string {
+	for {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		address := free.Addr().(*net.TCPAddr)
+		require.NoError(t, free.Close())
+		if address.Port <= 65535-10_000 {
+			return address.String()
+		}
+	}
+}
+
+func (s *server) start(t *testing.T) {
+	s.process = exec.Command(s.args[0], s.args[1:]...)
+	require.NoError(t, s.process.Start())
+	probe := s.client(t, nil)
+	require.Eventually(t, func() bool { return probe.Ping(context.WithoutCancel(t.Context())).Err() == nil }, 20*time.Second, 10*time.Millisecond)
+}
+
+func (s *server) stop(t *testing.T) {
+	if s.process == nil {
+		return
+	}
+	require.NoError(t, s.process.Process.Kill())
+	_ = s.process.Wait()
+	s.process = nil
+}
+
+func (s *server) signal(t *testing.T, signal os.Signal) {
+	require.NoError(t, s.process.Process.Signal(signal))
+}
+
+func (s *server) client(t *testing.T, change func(*redis.Options)) *redis.Client {
+	options := &redis.Options{Addr: s.address, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: 300 * time.Millisecond}
+	if change != nil {
+		change(options)
+	}
+	client := redis.NewClient(options)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func claimsOf(t *testing.T, token string) (claims struct {
+	RootTokenID string `json:"root_token_id"`
+	JTI         string
+}) {
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(payload, &claims))
+	return claims
+}
+
 func TestStore(t *testing.T) {
 	client := startRedis(t).client(t, nil)
 	testStore(t, client, client)
@@ -98,16 +180,6 @@ return 1
 func TestRevocations(t *testing.T) {
 	client := connect(t)
 	issuertest.TestRevocations(t, func(*testing.T) issuer.Revocations { return redisstore.New(client) })
-}
-
-func claimsOf(t *testing.T, token string) (claims struct {
-	RootTokenID string `json:"root_token_id"`
-	JTI         string
-}) {
-	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
-	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(payload, &claims))
-	return claims
 }
 
 // roundTrips counts what goes over the wire.
@@ -402,78 +474,6 @@ func TestRing(t *testing.T) {
 	require.ErrorContains(t, redisstore.New(nil).Delete(t.Context(), "o", "f"), "client is nil")
 	_, err = redisstore.NewCloudreveRevocations(ring).Revoked(t.Context(), issuer.Renewal{RootTokenID: "id"})
 	require.ErrorContains(t, err, "redis.Ring")
-}
-
-// server is a Redis of a test's own, to be stopped and started.
-type server struct {
-	address string
-	args    []string
-	process *exec.Cmd
-}
-
-func startRedis(t *testing.T, args ...string) *server {
-	return startRedisWith(t, append([]string{"--save", "", "--appendonly", "yes", "--appendfsync", "always"}, args...)...)
-}
-
-func startRedisWith(t *testing.T, args ...string) *server {
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if path, err = exec.LookPath("valkey-server"); err != nil {
-			unavailable(t, "neither redis-server nor valkey-server is installed")
-		}
-	}
-	s := &server{address: freeAddress(t)}
-	_, port, err := net.SplitHostPort(s.address)
-	require.NoError(t, err)
-	// A configuration file comes first.
-	options := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--") })
-	s.args = slices.Concat([]string{path}, args[:options], []string{"--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir()}, args[options:])
-	t.Cleanup(func() { s.stop(t) })
-	s.start(t)
-	return s
-}
-
-// freeAddress returns an address for a server. A member of a cluster listens at the port that is higher by 10,000 too.
-func freeAddress(t *testing.T) string {
-	for {
-		free, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		address := free.Addr().(*net.TCPAddr)
-		require.NoError(t, free.Close())
-		if address.Port <= 65535-10_000 {
-			return address.String()
-		}
-	}
-}
-
-func (s *server) start(t *testing.T) {
-	s.process = exec.Command(s.args[0], s.args[1:]...)
-	require.NoError(t, s.process.Start())
-	probe := s.client(t, nil)
-	require.Eventually(t, func() bool { return probe.Ping(context.WithoutCancel(t.Context())).Err() == nil }, 20*time.Second, 10*time.Millisecond)
-}
-
-func (s *server) stop(t *testing.T) {
-	if s.process == nil {
-		return
-	}
-	require.NoError(t, s.process.Process.Kill())
-	_ = s.process.Wait()
-	s.process = nil
-}
-
-func (s *server) signal(t *testing.T, signal os.Signal) {
-	require.NoError(t, s.process.Process.Signal(signal))
-}
-
-func (s *server) client(t *testing.T, change func(*redis.Options)) *redis.Client {
-	options := &redis.Options{Addr: s.address, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: 300 * time.Millisecond}
-	if change != nil {
-		change(options)
-	}
-	client := redis.NewClient(options)
-	t.Cleanup(func() { _ = client.Close() })
-	return client
 }
 
 // refreshOverHTTP returns the status and the body that a session handler answers.
