@@ -59,7 +59,7 @@ func activate(l *StoredLogin) *activeLogin {
 	margin := min(max(minMargin, lifetime/10), lifetime/2)
 	h.dueAt = h.usable.Add(-margin - rand.N(margin/8+1))
 	tenth := lifetime / 10
-	if lifetime < time.Second { // whatever that is good for, the site is asked once in a second at the most
+	if lifetime < time.Second { // the site is asked at most once a second
 		tenth = time.Second
 	}
 	h.again = l.Obtained.Add(min(minAge, tenth))

@@ -23,7 +23,7 @@ const (
 	// patience is for how long callers with a token that is still good wait for a newer one.
 	patience = time.Second
 
-	// maxBackoff is the longest time for which the site is left alone after failures.
+	// maxBackoff limits the time between two tries after failures.
 	maxBackoff = time.Minute
 
 	// checkInterval is how often the store is looked at for a login by another process, while there is none.

@@ -67,7 +67,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.send(r, body, newer)
 }
 
-// bodyAgain returns the body of r once more, and whether it can be had.
+// bodyAgain returns the body of r once more. ok is false if it cannot be read twice.
 func bodyAgain(r *http.Request) (body io.ReadCloser, ok bool) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return r.Body, true

@@ -19,7 +19,7 @@ type refreshToken struct {
 	expires    time.Time
 }
 
-// owner returns the hash of the user and the client, as stores know them.
+// owner returns the hash of the user and the client, which stores know them by.
 func (t refreshToken) owner() string {
 	return hashed(t.identity.Subject, "\n", t.identity.ClientID) // a subject has no control characters
 }

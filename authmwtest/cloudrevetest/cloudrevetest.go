@@ -100,7 +100,7 @@ type User struct {
 	Profile any
 }
 
-// Outage is a reason for which a Site does not do its work.
+// Outage is a way in which a Site fails.
 type Outage int
 
 // The outages.
