@@ -74,7 +74,16 @@ func (s *FileStore) Load(context.Context) (*StoredLogin, error) {
 
 // Update is part of Store.
 func (s *FileStore) Update(ctx context.Context, change func(*StoredLogin) (*StoredLogin, error)) error {
-	return file.Change(ctx, s.path+".lock", s.Load, s.save, change)
+	locked := false
+	load := func(ctx context.Context) (*StoredLogin, error) {
+		locked = true
+		return s.Load(ctx)
+	}
+	err := file.Change(ctx, s.path+".lock", load, s.save, change)
+	if err != nil && !locked { // all others, such as those of change, say where they come from
+		return fmt.Errorf("client: %w", err)
+	}
+	return err
 }
 
 // save replaces the file, or removes it for nil.

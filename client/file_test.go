@@ -542,3 +542,17 @@ func TestUpdatesTakeTurns(t *testing.T) {
 		})
 	}
 }
+
+// TestErrorsSayWhereTheyComeFrom has errors of the lock, which are this package's, and of change, which are returned as they
+// are.
+func TestErrorsSayWhereTheyComeFrom(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file", "login.json")
+	require.NoError(t, os.WriteFile(filepath.Dir(path), nil, 0o600)) // in the place of the folder
+	err := client.NewFileStore(path).Update(t.Context(), func(*client.StoredLogin) (*client.StoredLogin, error) { return nil, nil })
+	require.ErrorContains(t, err, "client: ")
+	require.Equal(t, 1, strings.Count(err.Error(), "client: "))
+
+	own := errors.New("an error of change")
+	err = client.NewFileStore(filepath.Join(t.TempDir(), "login.json")).Update(t.Context(), func(*client.StoredLogin) (*client.StoredLogin, error) { return nil, own })
+	require.Equal(t, own, err)
+}
