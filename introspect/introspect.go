@@ -78,8 +78,8 @@ var (
 	errNotMade  = errors.New("introspect: the site was not made by New")
 )
 
-// Introspector is an authmw.Introspector that asks a Cloudreve site. Make one with New. It is safe for concurrent use. What it asks
-// is answered within seconds or given up; there is nothing to close.
+// Introspector is an authmw.Introspector that asks a Cloudreve site. Make one with New. It is safe for concurrent use. Each
+// question is answered within seconds or given up. There is nothing to close.
 type Introspector struct {
 	config
 	site *cloudreve.Site
@@ -109,8 +109,8 @@ type refusal struct {
 	err   error
 }
 
-// New returns a Introspector for the one whose first page is at siteURL. It is not asked anything yet. The error reports everything
-// that is wrong with the arguments at once.
+// New returns an Introspector for the site whose first page is at siteURL. It does not ask the site yet. The error reports
+// everything that is wrong with the arguments at once.
 func New(siteURL string, options ...Option) (*Introspector, error) {
 	c := configure(options)
 	site, err := cloudreve.NewSite(siteURL, c.transport)

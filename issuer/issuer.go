@@ -3,8 +3,8 @@
 //
 //	i, err := issuer.New(secret, issuer.NewMemoryStore())
 //	pair, err := i.Issue(ctx, issuer.Identity{Subject: "lUpa"})  // at login
-//	pair, err = i.Refresh(ctx, pair.RefreshToken)             // when the access token expires
-//	err = i.Revoke(ctx, pair.RefreshToken)                    // at logout
+//	pair, err = i.Refresh(ctx, pair.RefreshToken)                // when the access token expires
+//	err = i.Revoke(ctx, pair.RefreshToken)                       // at logout
 //
 // There are two ways to refresh. New's rotates (RFC 9700 section 4.14.2): each refresh token works once. A client that lost
 // the answer may repeat the request within a short grace window. Any other second use ends the login, since one of the two

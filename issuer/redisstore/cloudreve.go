@@ -14,12 +14,12 @@ import (
 const revokedValue = "\x1b\x7f\x03\x01\x01\x04item\x01\xff\x80\x00\x01\x01\x01\x05Value\x01\x10\x00\x00\x00" +
 	"\r\xff\x80\x01\x04bool\x02\x02\x00\x01\x00"
 
-// CloudreveRevocations is the issuer.Revocations of a Cloudreve that uses Redis: who logs out of either is logged out of both. It
+// CloudreveRevocations is the issuer.Revocations of a Cloudreve that uses Redis: a logout at either is a logout at both. It
 // is for NewCloudreveCompatible, with Cloudreve's own secret and its database of Redis.
 type CloudreveRevocations struct{ client redis.UniversalClient }
 
-// NewCloudreveRevocations returns the Revocations of a Cloudreve. client is to be of the server and database that its configuration
-// names in the section Redis.
+// NewCloudreveRevocations returns the CloudreveRevocations of a Cloudreve. client must use the server and the database that
+// the section Redis of its configuration names.
 func NewCloudreveRevocations(client redis.UniversalClient) *CloudreveRevocations {
 	return &CloudreveRevocations{client}
 }
