@@ -39,7 +39,7 @@ func New(secret []byte, options ...Option) (*Validator, error) {
 	c := configure(options)
 	keys, err := NewKeys(secret, c.previous...)
 	if err != nil {
-		c.errs = append(c.errs, err)
+		c.errs.Add(err)
 	}
 	return build(c, keyTokens{keys})
 }
@@ -49,10 +49,10 @@ func New(secret []byte, options ...Option) (*Validator, error) {
 func NewFromKeySource(source KeySource, options ...Option) (*Validator, error) {
 	c := configure(options)
 	if f, ok := source.(KeySourceFunc); source == nil || ok && f == nil {
-		c.invalid("the key source is nil")
+		c.errs.Addf("the key source is nil")
 	}
 	if c.previous != nil {
-		c.invalid("previous secrets come from the key source")
+		c.errs.Addf("previous secrets come from the key source")
 	}
 	return build(c, keyTokens{source})
 }
@@ -62,10 +62,10 @@ func NewFromKeySource(source KeySource, options ...Option) (*Validator, error) {
 func NewFromIntrospector(introspector Introspector, options ...Option) (*Validator, error) {
 	c := configure(options)
 	if introspector == nil {
-		c.invalid("the introspector is nil")
+		c.errs.Addf("the introspector is nil")
 	}
 	if c.previous != nil {
-		c.invalid("previous secrets are of no use to an introspector")
+		c.errs.Addf("previous secrets are of no use to an introspector")
 	}
 	v, err := build(c, introspectedTokens{introspector, compact.NewVerifier()})
 	if err != nil {
@@ -77,7 +77,7 @@ func NewFromIntrospector(introspector Introspector, options ...Option) (*Validat
 
 // build returns the Validator of a config, or everything that is wrong with it.
 func build(c config, tokens tokenSource) (*Validator, error) {
-	if err := errors.Join(c.errs...); err != nil {
+	if err := c.errs.Err(); err != nil {
 		return nil, err
 	}
 	c.previous = nil // tokens has what it needs of them

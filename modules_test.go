@@ -97,7 +97,7 @@ func TestRootHasOneRequirement(t *testing.T) {
 // TestDependenciesPointOneWay checks the order of the packages of the root module: none imports one further up.
 func TestDependenciesPointOneWay(t *testing.T) {
 	order := []string{
-		"internal/strictjson", "internal/uuid", "internal/file", "internal/cloudreve", "internal/compact", "internal/denial",
+		"internal/option", "internal/strictjson", "internal/uuid", "internal/file", "internal/cloudreve", "internal/compact", "internal/denial",
 		"", "hashid", "adapters", "issuer", "session", "masterkey", "introspect", "client",
 	}
 	floor := func(folder string) int {

@@ -2,9 +2,10 @@ package authmw
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
+
+	"github.com/authmw/authmw/internal/option"
 )
 
 const (
@@ -32,24 +33,14 @@ type config struct {
 	check        func(context.Context, *Claims) (bool, error)
 	observe      func(Decision)
 
-	errs []error
+	errs option.Errors
 }
 
 // configure returns what options say.
 func configure(options []Option) config {
-	c := config{now: time.Now, realm: defaultRealm, maxTokenSize: defaultMaxTokenSize, render: ProblemJSON}
-	for _, option := range options {
-		if option == nil {
-			c.invalid("an option is nil")
-			continue
-		}
-		option(&c)
-	}
+	c := config{errs: option.ErrorsOf("authmw"), now: time.Now, realm: defaultRealm, maxTokenSize: defaultMaxTokenSize, render: ProblemJSON}
+	option.Apply(&c, &c.errs, options)
 	return c
-}
-
-func (c *config) invalid(format string, args ...any) {
-	c.errs = append(c.errs, fmt.Errorf("authmw: "+format, args...))
 }
 
 // WithPreviousSecrets also accepts tokens signed with secrets that are no longer the current one, so that the secret
@@ -65,7 +56,7 @@ func WithPreviousSecrets(secrets ...[]byte) Option {
 func WithLeeway(leeway time.Duration) Option {
 	return func(c *config) {
 		if leeway < 0 || leeway > maxLeeway {
-			c.invalid("leeway %v is not between 0 and %v", leeway, maxLeeway)
+			c.errs.Addf("leeway %v is not between 0 and %v", leeway, maxLeeway)
 		}
 		c.leeway = leeway
 	}
@@ -75,7 +66,7 @@ func WithLeeway(leeway time.Duration) Option {
 func WithClock(now func() time.Time) Option {
 	return func(c *config) {
 		if now == nil {
-			c.invalid("the clock is nil")
+			c.errs.Addf("the clock is nil")
 		}
 		c.now = now
 	}
@@ -86,7 +77,7 @@ func WithClock(now func() time.Time) Option {
 func WithRealm(realm string) Option {
 	return func(c *config) {
 		if realm == "" || strings.ContainsFunc(realm, unquotable) {
-			c.invalid("realm %q is empty or has characters other than printable ASCII without \" and \\", realm)
+			c.errs.Addf("realm %q is empty or has characters other than printable ASCII without \" and \\", realm)
 		}
 		c.realm = realm
 	}
@@ -97,7 +88,7 @@ func WithRealm(realm string) Option {
 func WithMaxTokenSize(bytes int) Option {
 	return func(c *config) {
 		if bytes < minMaxTokenSize || bytes > maxMaxTokenSize {
-			c.invalid("token size limit %d is not between %d and %d", bytes, minMaxTokenSize, maxMaxTokenSize)
+			c.errs.Addf("token size limit %d is not between %d and %d", bytes, minMaxTokenSize, maxMaxTokenSize)
 		}
 		c.maxTokenSize = bytes
 	}
@@ -109,19 +100,19 @@ func WithMaxTokenSize(bytes int) Option {
 func WithExtractors(extractors ...Extractor) Option {
 	return func(c *config) {
 		if len(extractors) == 0 {
-			c.invalid("no extractor is left")
+			c.errs.Addf("no extractor is left")
 		}
 		for _, extractor := range extractors {
 			switch e := extractor.(type) {
 			case nil:
-				c.invalid("an extractor is nil")
+				c.errs.Addf("an extractor is nil")
 			case ExtractorFunc:
 				if e == nil {
-					c.invalid("an extractor is nil")
+					c.errs.Addf("an extractor is nil")
 				}
 			case interface{ validate() error }:
 				if err := e.validate(); err != nil {
-					c.errs = append(c.errs, err)
+					c.errs.Add(err)
 				}
 			}
 		}
@@ -133,7 +124,7 @@ func WithExtractors(extractors ...Extractor) Option {
 func WithRenderer(render Renderer) Option {
 	return func(c *config) {
 		if render == nil {
-			c.invalid("the renderer is nil")
+			c.errs.Addf("the renderer is nil")
 		}
 		c.render = render
 	}
@@ -171,7 +162,7 @@ func WithStrictScopes() Option {
 func WithClaimsCheck(check func(ctx context.Context, claims *Claims) (ok bool, err error)) Option {
 	return func(c *config) {
 		if check == nil {
-			c.invalid("the claims check is nil")
+			c.errs.Addf("the claims check is nil")
 		}
 		c.check = check
 	}
@@ -187,7 +178,7 @@ func WithClaimsCheck(check func(ctx context.Context, claims *Claims) (ok bool, e
 func WithObserver(observe func(Decision)) Option {
 	return func(c *config) {
 		if observe == nil {
-			c.invalid("the observer is nil")
+			c.errs.Addf("the observer is nil")
 		}
 		c.observe = observe
 	}

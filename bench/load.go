@@ -15,9 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	authhttp "github.com/authmw/authmw/adapters/nethttp"
-
 	"github.com/authmw/authmw"
+	authhttp "github.com/authmw/authmw/adapters/nethttp"
 )
 
 // load sends requests over keep-alive connections to a server on loopback, in this process: bare and with Required in

@@ -68,13 +68,13 @@ type Client struct {
 func New(siteURL string, store Store, options ...Option) (*Client, error) {
 	c := configure(options)
 	if store == nil {
-		c.invalid("the store is nil")
+		c.errs.Addf("the store is nil")
 	}
 	at, err := cloudreve.NewSite(siteURL, c.transport)
 	if err != nil {
-		c.invalid("%w", err)
+		c.errs.Addf("%w", err)
 	}
-	if err := errors.Join(c.errs...); err != nil {
+	if err := c.errs.Err(); err != nil {
 		return nil, err
 	}
 	return &Client{refresher{config: c, site: site{at, at.Origin()}, store: store}, make(chan struct{}, 1)}, nil

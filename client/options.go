@@ -1,8 +1,9 @@
 package client
 
 import (
-	"fmt"
 	"net/http"
+
+	"github.com/authmw/authmw/internal/option"
 )
 
 // An Option changes a default of New, which reports invalid arguments. If an option is given twice, the last one wins.
@@ -13,31 +14,21 @@ type config struct {
 	transport http.RoundTripper
 	notify    func(error)
 
-	errs []error
+	errs option.Errors
 }
 
 // configure returns what options say.
 func configure(options []Option) config {
-	c := config{transport: http.DefaultTransport, notify: func(error) {}}
-	for _, option := range options {
-		if option == nil {
-			c.invalid("an option is nil")
-			continue
-		}
-		option(&c)
-	}
+	c := config{errs: option.ErrorsOf("client"), transport: http.DefaultTransport, notify: func(error) {}}
+	option.Apply(&c, &c.errs, options)
 	return c
-}
-
-func (c *config) invalid(format string, args ...any) {
-	c.errs = append(c.errs, fmt.Errorf("client: "+format, args...))
 }
 
 // WithTransport sets what requests are sent by, those of Transport included, which is http.DefaultTransport unless set.
 func WithTransport(transport http.RoundTripper) Option {
 	return func(c *config) {
 		if transport == nil {
-			c.invalid("the transport is nil")
+			c.errs.Addf("the transport is nil")
 		}
 		c.transport = transport
 	}
@@ -49,7 +40,7 @@ func WithTransport(transport http.RoundTripper) Option {
 func WithLoginRequired(notify func(err error)) Option {
 	return func(c *config) {
 		if notify == nil {
-			c.invalid("the function for a login that is required is nil")
+			c.errs.Addf("the function for a login that is required is nil")
 		}
 		c.notify = notify
 	}

@@ -1,8 +1,6 @@
 package client
 
-import (
-	"context"
-)
+import "context"
 
 // Store keeps the login of a Client, and for all that share it: Clients in one process or, for a FileStore, in several.
 // Each site has a store of its own.

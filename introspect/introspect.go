@@ -115,9 +115,9 @@ func New(siteURL string, options ...Option) (*Introspector, error) {
 	c := configure(options)
 	site, err := cloudreve.NewSite(siteURL, c.transport)
 	if err != nil {
-		c.invalid("%w", err)
+		c.errs.Addf("%w", err)
 	}
-	if err := errors.Join(c.errs...); err != nil {
+	if err := c.errs.Err(); err != nil {
 		return nil, err
 	}
 	return &Introspector{config: c, site: site, flights: map[key]*flight{}}, nil

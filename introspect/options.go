@@ -1,9 +1,10 @@
 package introspect
 
 import (
-	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/authmw/authmw/internal/option"
 )
 
 // MaxCacheTTL is the default of WithCacheTTL and its upper limit.
@@ -17,24 +18,14 @@ type config struct {
 	cacheTTL  time.Duration
 	transport http.RoundTripper
 
-	errs []error
+	errs option.Errors
 }
 
 // configure returns what options say.
 func configure(options []Option) config {
-	c := config{cacheTTL: MaxCacheTTL, transport: defaultTransport()}
-	for _, option := range options {
-		if option == nil {
-			c.invalid("an option is nil")
-			continue
-		}
-		option(&c)
-	}
+	c := config{errs: option.ErrorsOf("introspect"), cacheTTL: MaxCacheTTL, transport: defaultTransport()}
+	option.Apply(&c, &c.errs, options)
 	return c
-}
-
-func (c *config) invalid(format string, args ...any) {
-	c.errs = append(c.errs, fmt.Errorf("introspect: "+format, args...))
 }
 
 // WithCacheTTL sets for how long a token that the site accepted is accepted without asking again, MaxCacheTTL unless set.
@@ -42,7 +33,7 @@ func (c *config) invalid(format string, args ...any) {
 func WithCacheTTL(ttl time.Duration) Option {
 	return func(c *config) {
 		if ttl < 0 || ttl > MaxCacheTTL {
-			c.invalid("a cache TTL of %v is not between 0 and %v", ttl, MaxCacheTTL)
+			c.errs.Addf("a cache TTL of %v is not between 0 and %v", ttl, MaxCacheTTL)
 		}
 		c.cacheTTL = ttl
 	}
@@ -53,7 +44,7 @@ func WithCacheTTL(ttl time.Duration) Option {
 func WithTransport(transport http.RoundTripper) Option {
 	return func(c *config) {
 		if transport == nil {
-			c.invalid("the transport is nil")
+			c.errs.Addf("the transport is nil")
 		}
 		c.transport = transport
 	}

@@ -48,7 +48,7 @@ type Issuer struct {
 func New(secret []byte, store Store, options ...Option) (*Issuer, error) {
 	c := configure(options)
 	if store == nil {
-		c.invalid("the store is nil")
+		c.errs.Addf("the store is nil")
 	}
 	grace := DefaultGrace
 	if c.grace != nil {
@@ -73,10 +73,10 @@ func New(secret []byte, store Store, options ...Option) (*Issuer, error) {
 func NewCloudreveCompatible(secret []byte, revocations Revocations, options ...Option) (*Issuer, error) {
 	c := configure(options)
 	if revocations == nil {
-		c.invalid("the revocations are nil")
+		c.errs.Addf("the revocations are nil")
 	}
 	if c.grace != nil {
-		c.invalid("WithGrace is for New: here refresh tokens work more than once")
+		c.errs.Addf("WithGrace is for New: here refresh tokens work more than once")
 	}
 	return build(secret, c, &compatible{revocations, c.limit})
 }
@@ -84,9 +84,9 @@ func NewCloudreveCompatible(secret []byte, revocations Revocations, options ...O
 // build returns the Issuer of a config, or everything that is wrong with it and the secrets.
 func build(secret []byte, c config, families families) (*Issuer, error) {
 	if _, err := authmw.NewKeys(secret, c.previous...); err != nil {
-		c.errs = append(c.errs, err)
+		c.errs.Add(err)
 	}
-	if err := errors.Join(c.errs...); err != nil {
+	if err := c.errs.Err(); err != nil {
 		return nil, err
 	}
 	verifier := compact.NewVerifier(append([][]byte{secret}, c.previous...)...)

@@ -2,9 +2,9 @@ package issuer
 
 import (
 	"context"
-	"fmt"
 	"time"
 
+	"github.com/authmw/authmw/internal/option"
 	"github.com/authmw/authmw/internal/uuid"
 )
 
@@ -47,29 +47,19 @@ type config struct {
 	now      func() time.Time
 	newID    func() string
 
-	errs []error
+	errs option.Errors
 }
 
 type ttl struct{ access, refresh time.Duration }
 
 // configure returns what options say.
 func configure(options []Option) config {
-	c := config{
+	c := config{errs: option.ErrorsOf("issuer"),
 		ttl: ttl{DefaultAccessTTL, DefaultRefreshTTL}, limit: DefaultFamilyLimit, observe: func(context.Context, Event) {},
 		now: time.Now, newID: uuid.New,
 	}
-	for _, option := range options {
-		if option == nil {
-			c.invalid("an option is nil")
-			continue
-		}
-		option(&c)
-	}
+	option.Apply(&c, &c.errs, options)
 	return c
-}
-
-func (c *config) invalid(format string, args ...any) {
-	c.errs = append(c.errs, fmt.Errorf("issuer: "+format, args...))
 }
 
 // maxTTL keeps the arithmetic of times far from its limits.
@@ -85,7 +75,7 @@ func WithTTL(access, refresh time.Duration) Option {
 func WithClientTTL(clientID string, access, refresh time.Duration) Option {
 	return func(c *config) {
 		if clientID == "" {
-			c.invalid("lifetimes for a client without an ID: WithTTL sets those of users")
+			c.errs.Addf("lifetimes for a client without an ID: WithTTL sets those of users")
 		}
 		var t ttl
 		c.setTTL(&t, access, refresh)
@@ -98,7 +88,7 @@ func WithClientTTL(clientID string, access, refresh time.Duration) Option {
 
 func (c *config) setTTL(t *ttl, access, refresh time.Duration) {
 	if min(access, refresh) < time.Second || max(access, refresh) > maxTTL {
-		c.invalid("lifetimes of %v and %v: each must be between a second and ten years", access, refresh)
+		c.errs.Addf("lifetimes of %v and %v: each must be between a second and ten years", access, refresh)
 	}
 	*t = ttl{access, refresh}
 }
@@ -121,7 +111,7 @@ func WithPreviousSecrets(secrets ...[]byte) Option {
 func WithStateHash(state func(ctx context.Context, identity Identity) ([]byte, error)) Option {
 	return func(c *config) {
 		if state == nil {
-			c.invalid("the state function is nil")
+			c.errs.Addf("the state function is nil")
 		}
 		c.state = state
 	}
@@ -137,7 +127,7 @@ func WithStateHash(state func(ctx context.Context, identity Identity) ([]byte, e
 func WithGrace(grace time.Duration) Option {
 	return func(c *config) {
 		if grace < 0 || grace > time.Minute {
-			c.invalid("a grace window of %v is not between 0 and a minute", grace)
+			c.errs.Addf("a grace window of %v is not between 0 and a minute", grace)
 		}
 		c.grace = &grace
 	}
@@ -152,7 +142,7 @@ func WithGrace(grace time.Duration) Option {
 func WithFamilyLimit(limit int) Option {
 	return func(c *config) {
 		if limit < 1 || limit > 10_000 {
-			c.invalid("a limit of %d families is not between 1 and 10,000", limit)
+			c.errs.Addf("a limit of %d families is not between 1 and 10,000", limit)
 		}
 		c.limit = limit
 	}
@@ -163,7 +153,7 @@ func WithFamilyLimit(limit int) Option {
 func WithObserver(observe func(ctx context.Context, event Event)) Option {
 	return func(c *config) {
 		if observe == nil {
-			c.invalid("the observer is nil")
+			c.errs.Addf("the observer is nil")
 		}
 		c.observe = observe
 	}
@@ -173,7 +163,7 @@ func WithObserver(observe func(ctx context.Context, event Event)) Option {
 func WithClock(now func() time.Time) Option {
 	return func(c *config) {
 		if now == nil {
-			c.invalid("the clock is nil")
+			c.errs.Addf("the clock is nil")
 		}
 		c.now = now
 	}

@@ -1,9 +1,10 @@
 package masterkey
 
 import (
-	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/authmw/authmw/internal/option"
 )
 
 // What Open starts from.
@@ -23,31 +24,21 @@ type config struct {
 	staleIfError time.Duration
 	log          *slog.Logger
 
-	errs []error
+	errs option.Errors
 }
 
 // configure returns what options say.
 func configure(options []Option) config {
-	c := config{
+	c := config{errs: option.ErrorsOf("masterkey"),
 		interval: DefaultInterval, previousTTL: DefaultPreviousTTL, staleIfError: DefaultStaleIfError, log: slog.Default(),
 	}
-	for _, option := range options {
-		if option == nil {
-			c.invalid("an option is nil")
-			continue
-		}
-		option(&c)
-	}
+	option.Apply(&c, &c.errs, options)
 	return c
-}
-
-func (c *config) invalid(format string, args ...any) {
-	c.errs = append(c.errs, fmt.Errorf("masterkey: "+format, args...))
 }
 
 func (c *config) duration(d *time.Duration, name string, value, lowest time.Duration) {
 	if value < lowest || value > 30*24*time.Hour {
-		c.invalid("%s of %v is not between %v and 30 days", name, value, lowest)
+		c.errs.Addf("%s of %v is not between %v and 30 days", name, value, lowest)
 	}
 	*d = value
 }
@@ -82,7 +73,7 @@ func WithStaleIfError(d time.Duration) Option {
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *config) {
 		if logger == nil {
-			c.invalid("the logger is nil")
+			c.errs.Addf("the logger is nil")
 		}
 		c.log = logger
 	}

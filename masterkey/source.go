@@ -89,9 +89,9 @@ type reading struct {
 func Open(ctx context.Context, read ReadFunc, options ...Option) (*Source, error) {
 	c := configure(options)
 	if read == nil {
-		c.invalid("the function that reads is nil")
+		c.errs.Addf("the function that reads is nil")
 	}
-	if err := errors.Join(c.errs...); err != nil {
+	if err := c.errs.Err(); err != nil {
 		return nil, err
 	}
 	s := &Source{config: c, read: read}

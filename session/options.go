@@ -1,8 +1,6 @@
 package session
 
-import (
-	"fmt"
-)
+import "github.com/authmw/authmw/internal/option"
 
 // An Option changes a default of New, which reports invalid arguments. If an option is given twice, the last one wins.
 type Option func(*config)
@@ -13,24 +11,14 @@ type config struct {
 	style        style
 	observe      func(Event)
 
-	errs []error
+	errs option.Errors
 }
 
 // configure returns what options say.
 func configure(options []Option) config {
-	c := config{style: cloudreveStyle{}}
-	for _, option := range options {
-		if option == nil {
-			c.invalid("an option is nil")
-			continue
-		}
-		option(&c)
-	}
+	c := config{errs: option.ErrorsOf("session"), style: cloudreveStyle{}}
+	option.Apply(&c, &c.errs, options)
 	return c
-}
-
-func (c *config) invalid(format string, args ...any) {
-	c.errs = append(c.errs, fmt.Errorf("session: "+format, args...))
 }
 
 // WithSecondFactor sets the function that checks the second step of a login. Without it, …/token/2fa does not exist, and a
@@ -38,7 +26,7 @@ func (c *config) invalid(format string, args ...any) {
 func WithSecondFactor(check SecondFactorFunc) Option {
 	return func(c *config) {
 		if check == nil {
-			c.invalid("the check of the second factor is nil")
+			c.errs.Addf("the check of the second factor is nil")
 		}
 		c.secondFactor = check
 	}
@@ -59,7 +47,7 @@ func WithPlainStyle() Option {
 func WithObserver(observe func(Event)) Option {
 	return func(c *config) {
 		if observe == nil {
-			c.invalid("the observer is nil")
+			c.errs.Addf("the observer is nil")
 		}
 		c.observe = observe
 	}

@@ -84,12 +84,12 @@ type Handler struct {
 func New(i *issuer.Issuer, login LoginFunc, options ...Option) (*Handler, error) {
 	c := configure(options)
 	if i == nil {
-		c.invalid("the issuer is nil")
+		c.errs.Addf("the issuer is nil")
 	}
 	if login == nil {
-		c.invalid("the login function is nil")
+		c.errs.Addf("the login function is nil")
 	}
-	if err := errors.Join(c.errs...); err != nil {
+	if err := c.errs.Err(); err != nil {
 		return nil, err
 	}
 	return &Handler{config: c, issuer: i, login: login}, nil
