@@ -8,7 +8,7 @@ import (
 	"github.com/authmw/authmw/internal/cloudreve"
 )
 
-// ErrLoginRequired is matched by the error of every call that would need a login that there is not, or not any more. Only
+// ErrLoginRequired is matched by the error of every call that finds no usable login in the store. Only
 // Login, by this Client or by another with the same store, puts an end to it.
 var ErrLoginRequired = errors.New("client: log in")
 

@@ -2,7 +2,7 @@ package introspect
 
 import "crypto/sha256"
 
-// key is a token's SHA-256. Whoever reads this process's memory finds no tokens that are not in use.
+// key is a token's SHA-256, so that the memory of this process holds only tokens that are in use.
 type key [sha256.Size]byte
 
 // maxCached is how many tokens are remembered, of those accepted and of those refused each. An entry takes 150 to 300 bytes.

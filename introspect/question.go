@@ -74,8 +74,8 @@ func (q question) ask(ctx context.Context, site *cloudreve.Site, token, subject 
 		return outcome{err: fmt.Errorf("introspect: %w", err), limited: true, retryAfter: unavailable.RetryAfter}
 	}
 	if err != nil {
-		// An answer that is not Cloudreve's may be to this token alone, such as a proxy's to a long one: whoever made that up
-		// must not have the others denied.
+		// An answer that is not Cloudreve's may be to this token alone, such as a proxy's to a long one: the sender who
+		// made that token up must not cause others to be denied.
 		return outcome{err: fmt.Errorf("introspect: %w", err), down: !errors.As(err, new(*cloudreve.NotCloudreveError))}
 	}
 	no := func(sentinel error, reason string) outcome {

@@ -57,7 +57,7 @@ var failures = []struct {
 		Code: "unknown_login", Status: http.StatusNotFound, Message: "No login waits for this second factor.",
 		Cloudreve: cloudreve.CodeNotFound, CloudreveMsg: "Session not found",
 	}},
-	// One answer for all reasons, as Cloudreve has it: which one it is helps a thief more than a client.
+	// One answer for all reasons, as in Cloudreve: the reason would help a thief more than a client.
 	{issuer.ErrInvalidGrant, denial.Failure{
 		Code: "invalid_grant", Status: http.StatusBadRequest, Message: "The refresh token is not accepted.",
 		Cloudreve: cloudreve.CodeCredentialInvalid, CloudreveMsg: "Failed to issue token pair",

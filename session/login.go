@@ -8,7 +8,7 @@ import (
 
 // User is who logged in.
 type User struct {
-	// Identity is for whom tokens are issued.
+	// Identity is the user that tokens are issued for.
 	issuer.Identity
 	// Profile is the member user of the answer to a login, as encoding/json makes it. It is left out if nil.
 	Profile any

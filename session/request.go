@@ -97,7 +97,7 @@ func isJSON(contentType []string) bool {
 	return err == nil && mediaType == "application/json" && (!found || strings.EqualFold(charset, "utf-8"))
 }
 
-// readObject reads the values of fields, some of which may be missing.
+// readObject reads the values of fields. Some may be missing.
 func readObject(body []byte, fields []field) error {
 	s := strictjson.New(string(body), len(fields)+1, nil)
 	if s.Reason == strictjson.ReasonUTF8 {

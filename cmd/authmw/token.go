@@ -137,7 +137,7 @@ func (s *site) token(ctx context.Context, o order) error {
 	return json.NewEncoder(s.cli.out).Encode(pair)
 }
 
-// issuing returns the options of an Issuer for an order by a user, who is nil if there is no database.
+// issuing returns the options of an Issuer for an order of a user, who is nil without a database.
 func (s *site) issuing(ctx context.Context, o order, from time.Time, u *user) ([]issuer.Option, error) {
 	if o.ttl == 0 {
 		o.ttl = s.ttl(ctx, "access_token_ttl", issuer.DefaultAccessTTL)

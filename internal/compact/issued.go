@@ -7,7 +7,7 @@ import (
 
 const (
 	// issuedHeader is {"alg":"HS256","typ":"JWT"}, which Cloudreve and golang-jwt put before every token that they
-	// issue: whoever sends exactly these bytes needs no header parsed.
+	// issue. A header of exactly these bytes needs no parsing.
 	issuedHeader = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
 
 	// issuedPayload is how the payload of every access token from Cloudreve begins, and issuedStart how the token does.
