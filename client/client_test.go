@@ -19,7 +19,6 @@ import (
 	"github.com/authmw/authmw/authmwtest"
 	"github.com/authmw/authmw/authmwtest/cloudrevetest"
 	"github.com/authmw/authmw/client"
-	"github.com/authmw/authmw/issuer"
 )
 
 const (
@@ -67,6 +66,86 @@ func (w *world) login(t *testing.T) client.Token {
 	return token
 }
 
+// subject returns who the client's requests are from, for the site.
+func subject(t *testing.T, w *world) string {
+	token, err := w.Token(t.Context())
+	require.NoError(t, err)
+	claims, err := verifier(t).Verify(t.Context(), token.AccessToken)
+	require.NoError(t, err)
+	return claims.Subject
+}
+
+func verifier(t *testing.T) *authmw.Validator {
+	v, err := authmw.New([]byte(authmwtest.Secret))
+	require.NoError(t, err)
+	return v
+}
+
+func put(t *testing.T, store client.Store, login *client.StoredLogin) {
+	require.NoError(t, store.Update(t.Context(), func(*client.StoredLogin) (*client.StoredLogin, error) { return login, nil }))
+}
+
+// stubborn is a store that refuses, does not save, or panics.
+type stubborn struct {
+	client.Store
+	refuses error
+	err     error
+	panics  bool
+}
+
+func (s *stubborn) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
+	if s.panics {
+		panic("on purpose")
+	}
+	if s.refuses != nil {
+		return s.refuses
+	}
+	return s.Store.Update(ctx, func(current *client.StoredLogin) (*client.StoredLogin, error) {
+		next, err := change(current)
+		if err == nil && s.err != nil {
+			err = s.err
+		}
+		return next, err
+	})
+}
+
+const (
+	login  = "POST /api/v4/session/token"
+	logout = "DELETE /api/v4/session/token"
+)
+
+func TestNewReportsEverythingAtOnce(t *testing.T) {
+	_, err := client.New("cloud.example.com", nil, client.WithTransport(nil), client.WithLoginRequired(nil), nil)
+	for _, want := range []string{"a site is named by the URL", "the store is nil", "the transport is nil", "login that is required is nil", "an option is nil"} {
+		require.ErrorContains(t, err, want)
+	}
+	for _, site := range []string{"", "ftp://cloud.example.com", "https://", "https://user:secret@cloud.example.com", "https://cloud.example.com?x=1", "https://cloud.example.com#x", "https://cloud.example.com:port"} {
+		_, err := client.New(site, client.NewMemoryStore())
+		require.Error(t, err, site)
+		require.NotContains(t, err.Error(), "secret")
+	}
+}
+
+func TestRefresh(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		_, err := w.Refresh(t.Context())
+		require.ErrorIs(t, err, client.ErrLoginRequired)
+		first := w.login(t)
+		time.Sleep(time.Second)
+		token, err := w.Refresh(t.Context())
+		require.NoError(t, err)
+		require.NotEqual(t, first, token)
+		require.Equal(t, 1, w.site.Count(refresh))
+		time.Sleep(time.Second)
+		w.site.SetOutage(cloudrevetest.Unreachable)
+		_, err = w.Refresh(t.Context())
+		require.Error(t, err)
+		again, err := w.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, token, again)
+	})
+}
+
 func TestLogin(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		_, err := w.Token(t.Context())
@@ -105,50 +184,6 @@ func TestLogin(t *testing.T) {
 	})
 }
 
-// subject returns who the client's requests are from, for the site.
-func subject(t *testing.T, w *world) string {
-	token, err := w.Token(t.Context())
-	require.NoError(t, err)
-	claims, err := verifier(t).Verify(t.Context(), token.AccessToken)
-	require.NoError(t, err)
-	return claims.Subject
-}
-
-func verifier(t *testing.T) *authmw.Validator {
-	v, err := authmw.New([]byte(authmwtest.Secret))
-	require.NoError(t, err)
-	return v
-}
-
-// stubborn is a store that refuses, does not save, or panics.
-type stubborn struct {
-	client.Store
-	refuses error
-	err     error
-	panics  bool
-}
-
-func (s *stubborn) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
-	if s.panics {
-		panic("on purpose")
-	}
-	if s.refuses != nil {
-		return s.refuses
-	}
-	return s.Store.Update(ctx, func(current *client.StoredLogin) (*client.StoredLogin, error) {
-		next, err := change(current)
-		if err == nil && s.err != nil {
-			err = s.err
-		}
-		return next, err
-	})
-}
-
-const (
-	login  = "POST /api/v4/session/token"
-	logout = "DELETE /api/v4/session/token"
-)
-
 // TestLoginWithoutAPlace has stores that are not ready to take a login: the site is not asked for one.
 func TestLoginWithoutAPlace(t *testing.T) {
 	full := errors.New("disk full")
@@ -185,6 +220,56 @@ func TestLoginWithoutAPlace(t *testing.T) {
 	}
 }
 
+// odd is a store that does not do as stores must: it calls change as often as it says, and forgets its errors.
+type odd struct {
+	client.Store
+	calls int
+}
+
+func (o odd) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
+	return o.Store.Update(ctx, func(current *client.StoredLogin) (next *client.StoredLogin, _ error) {
+		for range o.calls {
+			next, _ = change(current)
+		}
+		return next, nil
+	})
+}
+
+func TestStoresThatAreOdd(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		require.ErrorContains(t, w.another(t, odd{w.store, 0}).Login(t.Context(), "admin@example.com", "Passw0rd!"), "nothing was stored")
+		require.ErrorContains(t, w.another(t, odd{w.store, 1}).Login(t.Context(), "admin@example.com", "wrong"), "nothing was stored")
+		require.NoError(t, w.another(t, odd{w.store, 2}).Login(t.Context(), "admin@example.com", "Passw0rd!"))
+		require.Equal(t, 2, w.site.Count(login))
+	})
+}
+
+// TestLoginWhoseCallerLeft shows that tokens that were issued are stored, though nobody waits for them any more.
+func TestLoginWhoseCallerLeft(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c, err := client.New(siteURL, patient{w.store}, client.WithTransport(round(func(r *http.Request) (*http.Response, error) {
+			defer cancel()
+			return w.site.RoundTrip(r)
+		})))
+		require.NoError(t, err)
+		require.NoError(t, c.Login(ctx, "admin@example.com", "Passw0rd!"))
+		_, err = w.Token(t.Context())
+		require.NoError(t, err)
+	})
+}
+
+// patient is a store that heeds its context, at the end too.
+type patient struct{ client.Store }
+
+func (p patient) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
+	return p.Store.Update(ctx, func(current *client.StoredLogin) (*client.StoredLogin, error) {
+		next, err := change(current)
+		return next, errors.Join(err, ctx.Err())
+	})
+}
+
 // TestLoginThatCannotBeStored has a store that fails when the site has answered: the login that nobody holds is logged out.
 func TestLoginThatCannotBeStored(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
@@ -218,27 +303,27 @@ func TestLoginThatCannotBeStored(t *testing.T) {
 	})
 }
 
-// odd is a store that does not do as stores must: it calls change as often as it says, and forgets its errors.
-type odd struct {
-	client.Store
-	calls int
+// late is a store whose Update returns a second after it took effect.
+type late struct{ client.Store }
+
+func (l late) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
+	defer time.Sleep(time.Second)
+	return l.Store.Update(ctx, change)
 }
 
-func (o odd) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
-	return o.Store.Update(ctx, func(current *client.StoredLogin) (next *client.StoredLogin, _ error) {
-		for range o.calls {
-			next, _ = change(current)
-		}
-		return next, nil
-	})
-}
-
-func TestStoresThatAreOdd(t *testing.T) {
+func TestLoginAndLogoutTakeTurns(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
-		require.ErrorContains(t, w.another(t, odd{w.store, 0}).Login(t.Context(), "admin@example.com", "Passw0rd!"), "nothing was stored")
-		require.ErrorContains(t, w.another(t, odd{w.store, 1}).Login(t.Context(), "admin@example.com", "wrong"), "nothing was stored")
-		require.NoError(t, w.another(t, odd{w.store, 2}).Login(t.Context(), "admin@example.com", "Passw0rd!"))
-		require.Equal(t, 2, w.site.Count(login))
+		w.Client = w.another(t, late{w.store})
+		go func() { _ = w.Login(t.Context(), "admin@example.com", "Passw0rd!") }()
+		time.Sleep(10 * time.Millisecond)
+		require.NoError(t, w.Logout(t.Context()))
+		time.Sleep(time.Minute)
+		_, err := w.Token(t.Context())
+		require.ErrorIs(t, err, client.ErrLoginRequired)
+		w.login(t)
+		go func() { _ = w.Logout(t.Context()) }()
+		time.Sleep(10 * time.Millisecond)
+		w.login(t)
 	})
 }
 
@@ -276,72 +361,6 @@ func TestLogout(t *testing.T) {
 	})
 }
 
-// TestLoginWhoseCallerLeft shows that tokens that were issued are stored, though nobody waits for them any more.
-func TestLoginWhoseCallerLeft(t *testing.T) {
-	in(t, func(t *testing.T, w *world) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		c, err := client.New(siteURL, patient{w.store}, client.WithTransport(round(func(r *http.Request) (*http.Response, error) {
-			defer cancel()
-			return w.site.RoundTrip(r)
-		})))
-		require.NoError(t, err)
-		require.NoError(t, c.Login(ctx, "admin@example.com", "Passw0rd!"))
-		_, err = w.Token(t.Context())
-		require.NoError(t, err)
-	})
-}
-
-// patient is a store that heeds its context, at the end too.
-type patient struct{ client.Store }
-
-func (p patient) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
-	return p.Store.Update(ctx, func(current *client.StoredLogin) (*client.StoredLogin, error) {
-		next, err := change(current)
-		return next, errors.Join(err, ctx.Err())
-	})
-}
-
-// late is a store whose Update returns a second after it took effect.
-type late struct{ client.Store }
-
-func (l late) Update(ctx context.Context, change func(*client.StoredLogin) (*client.StoredLogin, error)) error {
-	defer time.Sleep(time.Second)
-	return l.Store.Update(ctx, change)
-}
-
-func TestLoginAndLogoutTakeTurns(t *testing.T) {
-	in(t, func(t *testing.T, w *world) {
-		w.Client = w.another(t, late{w.store})
-		go func() { _ = w.Login(t.Context(), "admin@example.com", "Passw0rd!") }()
-		time.Sleep(10 * time.Millisecond)
-		require.NoError(t, w.Logout(t.Context()))
-		time.Sleep(time.Minute)
-		_, err := w.Token(t.Context())
-		require.ErrorIs(t, err, client.ErrLoginRequired)
-		w.login(t)
-		go func() { _ = w.Logout(t.Context()) }()
-		time.Sleep(10 * time.Millisecond)
-		w.login(t)
-	})
-}
-
-func put(t *testing.T, store client.Store, login *client.StoredLogin) {
-	require.NoError(t, store.Update(t.Context(), func(*client.StoredLogin) (*client.StoredLogin, error) { return login, nil }))
-}
-
-func TestNewReportsEverythingAtOnce(t *testing.T) {
-	_, err := client.New("cloud.example.com", nil, client.WithTransport(nil), client.WithLoginRequired(nil), nil)
-	for _, want := range []string{"a site is named by the URL", "the store is nil", "the transport is nil", "login that is required is nil", "an option is nil"} {
-		require.ErrorContains(t, err, want)
-	}
-	for _, site := range []string{"", "ftp://cloud.example.com", "https://", "https://user:secret@cloud.example.com", "https://cloud.example.com?x=1", "https://cloud.example.com#x", "https://cloud.example.com:port"} {
-		_, err := client.New(site, client.NewMemoryStore())
-		require.Error(t, err, site)
-		require.NotContains(t, err.Error(), "secret")
-	}
-}
-
 func TestNothingShowsATokens(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		token := w.login(t)
@@ -358,12 +377,4 @@ func TestNothingShowsATokens(t *testing.T) {
 			}
 		}
 	})
-}
-
-// issue returns the tokens of a site for an identity.
-func issue(t testing.TB, site *cloudrevetest.Site, identity issuer.Identity) issuer.Pair {
-	t.Helper()
-	pair, err := site.Issue(identity)
-	require.NoError(t, err)
-	return pair
 }

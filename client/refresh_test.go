@@ -20,6 +20,29 @@ import (
 	"github.com/authmw/authmw/issuer"
 )
 
+// slow is a store whose first Load takes a second to return what it read.
+type slow struct {
+	client.Store
+	takes time.Duration // the first Load
+	loads int
+}
+
+func (s *slow) Load(ctx context.Context) (*client.StoredLogin, error) {
+	login, err := s.Store.Load(ctx)
+	if s.loads++; s.loads == 1 {
+		time.Sleep(s.takes)
+	}
+	return login, err
+}
+
+// issue returns the tokens of a site for an identity.
+func issue(t testing.TB, site *cloudrevetest.Site, identity issuer.Identity) issuer.Pair {
+	t.Helper()
+	pair, err := site.Issue(identity)
+	require.NoError(t, err)
+	return pair
+}
+
 func TestOneRefreshForAll(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
 		first := w.login(t)
@@ -277,26 +300,6 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
-func TestRefresh(t *testing.T) {
-	in(t, func(t *testing.T, w *world) {
-		_, err := w.Refresh(t.Context())
-		require.ErrorIs(t, err, client.ErrLoginRequired)
-		first := w.login(t)
-		time.Sleep(time.Second)
-		token, err := w.Refresh(t.Context())
-		require.NoError(t, err)
-		require.NotEqual(t, first, token)
-		require.Equal(t, 1, w.site.Count(refresh))
-		time.Sleep(time.Second)
-		w.site.SetOutage(cloudrevetest.Unreachable)
-		_, err = w.Refresh(t.Context())
-		require.Error(t, err)
-		again, err := w.Token(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, token, again)
-	})
-}
-
 // TestLoginDuringRefresh shows that a refresh that was under way does not undo a login, nor a logout.
 func TestLoginDuringRefresh(t *testing.T) {
 	in(t, func(t *testing.T, w *world) {
@@ -321,21 +324,6 @@ func TestLoginDuringRefresh(t *testing.T) {
 		_, err := w.Token(t.Context())
 		require.ErrorIs(t, err, client.ErrLoginRequired)
 	})
-}
-
-// slow is a store whose first Load takes a second to return what it read.
-type slow struct {
-	client.Store
-	takes time.Duration // the first Load
-	loads int
-}
-
-func (s *slow) Load(ctx context.Context) (*client.StoredLogin, error) {
-	login, err := s.Store.Load(ctx)
-	if s.loads++; s.loads == 1 {
-		time.Sleep(s.takes)
-	}
-	return login, err
 }
 
 // TestSlowStore has a store that takes longer to answer than callers wait for a newer token, and a site that hangs: a token that

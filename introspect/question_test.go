@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -132,4 +133,22 @@ func TestScopesWithoutAClient(t *testing.T) {
 	require.ErrorIs(t, check(token, "Files.Read"), authmw.ErrInsufficientScope)
 	require.Equal(t, 2, cloudreve.Count("GET /api/v4/user/me"))
 	require.NoError(t, check(issue(t, cloudreve, issuer.Identity{Subject: "wGH0"}).AccessToken, "Admin.Write"))
+}
+
+// TestOddAnswerToOne shows that what is answered to one token alone does not count against the site.
+func TestOddAnswerToOne(t *testing.T) {
+	in(t, func(t *testing.T, w *world) {
+		site, err := introspect.New(siteURL, introspect.WithTransport(round(func(r *http.Request) (*http.Response, error) {
+			if strings.Contains(r.Header.Get("Authorization"), "long") {
+				return &http.Response{StatusCode: 400, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("<html>")), Request: r}, nil
+			}
+			return w.site.RoundTrip(r)
+		})))
+		require.NoError(t, err)
+		claims := &authmw.Claims{Subject: "user1", ExpiresAt: time.Now().Add(time.Hour)}
+		for i := range 10 {
+			require.Error(t, site.Introspect(t.Context(), fmt.Sprint("long", i), claims))
+		}
+		require.NoError(t, site.Introspect(t.Context(), w.token(1), claims))
+	})
 }
