@@ -14,7 +14,7 @@ import (
 	"github.com/authmw/authmw/masterkey"
 )
 
-// A server follows the key in a file. With a database, the Reader is masterkey.Database(db).
+// A server follows the key in a file. With a database, the ReadFunc is masterkey.Database(db).
 func Example() {
 	folder, err := os.MkdirTemp("", "")
 	if err != nil {

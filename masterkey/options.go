@@ -53,7 +53,7 @@ func WithInterval(interval time.Duration) Option {
 	return func(c *config) { c.duration(&c.interval, "an interval", interval, time.Second) }
 }
 
-// WithPreviousTTL sets for how long after a new key was seen tokens of the previous one are accepted, DefaultPreviousFor
+// WithPreviousTTL sets for how long after a new key was seen tokens of the previous one are accepted, DefaultPreviousTTL
 // unless set; 0 for not at all, as is right for a key that others may know. Cloudreve itself signs with the previous key
 // until it is restarted. Restart it at once: whatever it still issues with that key is refused when this time is over,
 // which by default is as long as an access token lives.

@@ -629,7 +629,7 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// TestReusedBuffer has a Reader that returns the same bytes each time, with another key in them.
+// TestReusedBuffer has a ReadFunc that returns the same bytes each time, with another key in them.
 func TestReusedBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keys, buffer := []string{keyA, keyB, keyB, keyB}, []byte(keyA)

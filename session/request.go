@@ -112,7 +112,7 @@ func readObject(body []byte, fields []field) error {
 		if s.Unique(name, 0); s.Reason != "" {
 			return badRequest("%s is given twice", f.label)
 		}
-		*f.value = s.Text()
+		*f.value = strings.Clone(s.Text()) // a part of the body would keep all of it, with the password, in memory
 		switch s.Reason {
 		case "":
 		case strictjson.ReasonNotString, strictjson.ReasonUTF8:

@@ -3,9 +3,11 @@ package session_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -158,4 +160,31 @@ func FuzzBody(f *testing.F) {
 			require.True(t, good)
 		}
 	})
+}
+
+// TestValuesDoNotKeepTheBody has a login function that keeps e-mail addresses, such as to count tries. That must not keep
+// the bodies in memory that they came in, with the passwords.
+func TestValuesDoNotKeepTheBody(t *testing.T) {
+	const logins, padding = 1000, 15 << 10
+	i, err := issuer.New([]byte(authmwtest.Secret), issuer.NewMemoryStore())
+	require.NoError(t, err)
+	tries := map[string]int{}
+	h, err := session.New(i, func(_ context.Context, email, _ string) (session.User, error) {
+		tries[email]++
+		return session.User{}, session.ErrInvalidCredentials
+	})
+	require.NoError(t, err)
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for n := range logins {
+		body := fmt.Sprintf(`{"email":"%d@example.com","password":"Passw0rd!"%s}`, n, strings.Repeat(" ", padding))
+		(&service{Handler: h}).send("POST", "/token", body)
+	}
+	require.Less(t, int64(heap())-int64(before), int64(logins*padding/10))
+	require.Len(t, tries, logins)
 }

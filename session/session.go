@@ -46,7 +46,7 @@
 //	ErrInvalidCredentials        40080                     401 invalid_credentials
 //	ErrBlocked                   40017                     403 blocked
 //	ErrNotActivated              40018                     403 not_activated
-//	SecondFactorRequiredError      203, session_id as data   401 second_factor_required, with session_id
+//	SecondFactorRequiredError    203, session_id as data   401 second_factor_required, with session_id
 //	ErrInvalidOTP                40022                     401 invalid_otp
 //	ErrUnknownLogin              404                       404 unknown_login
 //	issuer.ErrInvalidGrant       40020                     400 invalid_grant
@@ -72,7 +72,8 @@ import (
 	"github.com/authmw/authmw/issuer"
 )
 
-// Handler serves the requests that the package's comment lists. Make one with New. It is safe for concurrent use.
+// Handler serves the requests that the package's comment lists. Make one with New; a nil or zero one answers with status
+// 503. It is safe for concurrent use.
 type Handler struct {
 	config
 	issuer *issuer.Issuer
@@ -97,6 +98,10 @@ func New(i *issuer.Issuer, login LoginFunc, options ...Option) (*Handler, error)
 
 // ServeHTTP serves the requests that the package's comment lists, and denies all others with 404 and 405.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h == nil || h.issuer == nil {
+		http.Error(w, "the session handler was not made by New", http.StatusServiceUnavailable)
+		return
+	}
 	path := r.URL.Path
 	switch {
 	case strings.HasSuffix(path, "/token/refresh"):

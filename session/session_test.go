@@ -319,3 +319,11 @@ func TestStoreDown(t *testing.T) {
 	s.store.down = false
 	require.Equal(t, 200, s.send("POST", "/token/refresh", refresh).Code)
 }
+
+func TestHandlerThatNewDidNotMake(t *testing.T) {
+	for _, h := range []*session.Handler{nil, new(session.Handler)} {
+		for _, method := range []string{"POST", "DELETE"} {
+			require.Equal(t, 503, (&service{Handler: h}).send(method, "/token", credentials).Code)
+		}
+	}
+}

@@ -368,7 +368,7 @@ func (s *Scanner) SkipText() {
 	s.skipQuoted()
 }
 
-// Strings reads a value that must be an array of at most limit strings. An empty array is not nil.
+// Texts reads a value that must be an array of at most limit strings. An empty array is not nil.
 func (s *Scanner) Texts(limit int) []string {
 	if s.Peek() != '[' {
 		s.Fail(ReasonNotStrings)
