@@ -126,8 +126,8 @@ func (c *cli) enter(ctx context.Context, all *logins, record loginRecord, cl *cl
 		}
 		return err
 	}
-	if notFound == nil && before.Store != record.Store {
-		store, place := all.store(before)
+	store, place := all.store(before)
+	if _, newPlace := all.store(record); notFound == nil && place != newPlace {
 		if err := inTime(ctx, func(ctx context.Context) error { return store.Update(ctx, nothing) }); err != nil {
 			c.note("the tokens of the login before are still in %s: %v", place, err)
 		}

@@ -68,7 +68,7 @@ func (l *logins) read() (*loginList, error) {
 	list := new(loginList)
 	err = json.Unmarshal(content, list)
 	for _, r := range list.Records {
-		if _, invalid := cloudreve.ParseURL(r.Site); invalid != nil {
+		if _, invalid := cloudreve.ParsePage(r.Site); invalid != nil {
 			err = invalid
 		}
 	}
@@ -101,7 +101,7 @@ func (l *logins) find(site string) (loginRecord, error) {
 		}
 		return l.Records[0], nil
 	}
-	wanted, err := cloudreve.ParseURL(site)
+	wanted, err := cloudreve.ParsePage(site)
 	if err != nil {
 		return loginRecord{}, err
 	}

@@ -24,12 +24,18 @@ type Site struct {
 
 // ParseURL returns the URL of a site's first page, or an error that says what it must be.
 func ParseURL(siteURL string) (*url.URL, error) {
-	u, err := url.Parse(siteURL)
-	switch {
-	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
-		return nil, errors.New("a site is named by the URL of its first page, such as https://cloud.example.com")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+	u, err := ParsePage(siteURL)
+	if err == nil && (u.User != nil || u.RawQuery != "" || u.Fragment != "") {
 		return nil, errors.New("the URL of a site must not have a user, a query or a fragment")
+	}
+	return u, err
+}
+
+// ParsePage returns the URL of any page of a site, as people copy it from a browser. Its [Origin] tells the site.
+func ParsePage(pageURL string) (*url.URL, error) {
+	u, err := url.Parse(pageURL)
+	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("a site is named by the URL of its first page, such as https://cloud.example.com")
 	}
 	return u, nil
 }

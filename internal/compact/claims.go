@@ -140,7 +140,7 @@ func parseClaims(payload string, claims *Claims, buffer []byte) error {
 	if s.Reason == "" {
 		return nil
 	}
-	err := &Error{Kind: Claim, Reason: s.Reason}
+	err := &Error{Kind: Claim, Reason: limited(s.Reason)}
 	if claim != claimUnknown {
 		err.Member = claimNames[claim]
 	}

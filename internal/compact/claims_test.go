@@ -89,7 +89,7 @@ func TestClaimLists(t *testing.T) {
 	list := func(n int) string { return "[" + strings.Repeat(`"a",`, n-1) + `"a"]` }
 	for _, row := range []struct{ name, payload, err string }{
 		{"100 scopes", `{"scopes":` + list(100) + `}`, ""},
-		{"101 scopes", `{"scopes":` + list(101) + `}`, "scopes: " + strictjson.ReasonElements},
+		{"101 scopes", `{"scopes":` + list(101) + `}`, "scopes: " + reasonScopes},
 		{"101 audiences", `{"aud":` + list(101) + `}`, ""},
 		{"audience that is no string", `{"aud":["a",1]}`, "aud: " + strictjson.ReasonNotStrings},
 		{"arrays are not depth", `{"scopes":[],"aud":["a"],"x":` + strings.Repeat("[", 15) + strings.Repeat("]", 15) + `}`, ""},

@@ -3,6 +3,8 @@ package compact
 import (
 	"fmt"
 	"time"
+
+	"github.com/authmw/authmw/internal/strictjson"
 )
 
 // Kind says what a refused token failed at.
@@ -58,6 +60,17 @@ func readable(d time.Duration) time.Duration {
 	return d.Round(time.Millisecond)
 }
 
+// limited returns the reason of package strictjson with the limit that it stands for here.
+func limited(reason string) string {
+	switch reason {
+	case strictjson.ReasonMembers:
+		return reasonMembers
+	case strictjson.ReasonElements:
+		return reasonScopes
+	}
+	return reason
+}
+
 func malformed(reason string) *Error { return &Error{Kind: Malformed, Reason: reason} }
 
 // The reasons. Tests name them, so that each difference from golang-jwt is a known one.
@@ -71,6 +84,9 @@ const (
 	reasonAlgorithm   = "unknown"
 	reasonHeaderType  = "not JWT"
 	reasonUnsupported = "not supported"
+
+	reasonMembers = "too many members (at most 16 in a header, 100 in a payload)"
+	reasonScopes  = "more than 100 scopes"
 
 	reasonNotNumber = "not a number"
 	reasonNegative  = "negative"

@@ -61,7 +61,7 @@ func parseHeader(header string, buffer []byte) error {
 	}
 	s.End()
 	if s.Reason != "" {
-		return &Error{Kind: Malformed, Member: member, Reason: s.Reason}
+		return &Error{Kind: Malformed, Member: member, Reason: limited(s.Reason)}
 	}
 	// RFC 8725 section 3.1: exactly the one algorithm that the keys are for.
 	if algorithm != "HS256" {
