@@ -15,16 +15,16 @@ type activeLogin struct {
 }
 
 // due reports whether a token is to be refreshed. One that was asked for in the future tells nothing about its age.
-func (h *activeLogin) due(now time.Time) bool { return !now.Before(h.dueAt) || now.Before(h.Obtained) }
+func (a *activeLogin) due(now time.Time) bool { return !now.Before(a.dueAt) || now.Before(a.Obtained) }
 
 // usableFor reports whether a token is worth a try for someone whose last one was rejected.
-func (h *activeLogin) usableFor(rejected string, now time.Time) bool {
-	return h != nil && h.AccessToken != rejected && now.Before(h.usable)
+func (a *activeLogin) usableFor(rejected string, now time.Time) bool {
+	return a != nil && a.AccessToken != rejected && now.Before(a.usable)
 }
 
 // young reports whether a token is so new that another would be rejected as well.
-func (h *activeLogin) young(now time.Time) bool {
-	return !now.Before(h.Obtained) && now.Before(h.again)
+func (a *activeLogin) young(now time.Time) bool {
+	return !now.Before(a.Obtained) && now.Before(a.again)
 }
 
 const (

@@ -104,8 +104,8 @@ func (c *Client) Refresh(ctx context.Context) (Token, error) {
 }
 
 // Login logs in with an e-mail address and a password, and stores the tokens in place of those of an earlier login, which
-// it does not end. It asks the site once the store is ready to take them. If the store fails after that, it signs the new
-// login out. If ctx ends while the site answers, the site may have a login that nobody holds.
+// it does not end. It asks the site once the store is ready to take them. If the store fails after that, it ends the new
+// login. If ctx ends while the site answers, the site may have a login that nobody holds.
 //
 // The error is a *SecondFactorRequiredError for a user with a second step. It matches ErrInvalidCredentials or another *Error if
 // the site refuses, and is any other if the site or the store failed. A site that asks for a CAPTCHA at login refuses with

@@ -122,8 +122,8 @@ func TestScopesWithoutAClient(t *testing.T) {
 		_, err := v.Check(r, authmw.Required, scopes...)
 		return err
 	}
-	grant := issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "Files.Write"}}
-	pair, err := cloudreve.IssueWithoutClientID(grant)
+	identity := issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "Files.Write"}}
+	pair, err := cloudreve.IssueWithoutClientID(identity)
 	require.NoError(t, err)
 	token := pair.AccessToken
 	require.NoError(t, check(token, "Files.Read"))

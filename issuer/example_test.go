@@ -80,7 +80,7 @@ func ExampleNew_reuse() {
 func ExampleWithStateHash() {
 	password := "the column password of the table users"
 	i, err := issuer.NewCloudreveCompatible(secret, issuer.NewMemoryStore(),
-		issuer.WithStateHash(func(_ context.Context, grant issuer.Identity) ([]byte, error) {
+		issuer.WithStateHash(func(context.Context, issuer.Identity) ([]byte, error) {
 			return issuer.CloudreveStateHash("admin@example.com", password, "the setting siteID"), nil
 		}))
 	if err != nil {

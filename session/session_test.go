@@ -63,8 +63,8 @@ type service struct {
 
 func newService(t *testing.T, options ...session.Option) *service {
 	s := &service{store: &downStore{Store: issuer.NewMemoryStore()}}
-	i, err := issuer.New([]byte(authmwtest.Secret), s.store, issuer.WithStateHash(func(_ context.Context, grant issuer.Identity) ([]byte, error) {
-		if grant.Subject == "banned" {
+	i, err := issuer.New([]byte(authmwtest.Secret), s.store, issuer.WithStateHash(func(_ context.Context, identity issuer.Identity) ([]byte, error) {
+		if identity.Subject == "banned" {
 			return nil, issuer.ErrInvalidGrant
 		}
 		return []byte("state"), nil

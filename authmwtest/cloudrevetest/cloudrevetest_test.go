@@ -231,15 +231,15 @@ func TestCloudreveTokensWithoutClientID(t *testing.T) {
 	site, err := cloudrevetest.New(cloudrevetest.Config{})
 	require.NoError(t, err)
 	site.Handle("GET /api/v4/share", authmw.Required, http.NotFoundHandler(), "Shares.Read")
-	grant := issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "offline_access"}}
-	pair, err := site.IssueWithoutClientID(grant)
+	identity := issuer.Identity{Subject: "wGH0", ClientID: "desktop", Scopes: []string{"openid", "offline_access"}}
+	pair, err := site.IssueWithoutClientID(identity)
 	require.NoError(t, err)
 	v, err := authmw.New([]byte(authmwtest.Secret))
 	require.NoError(t, err)
 	claims, err := v.Verify(t.Context(), pair.AccessToken)
 	require.NoError(t, err)
 	require.Empty(t, claims.ClientID)
-	require.Equal(t, grant.Scopes, claims.Scopes)
+	require.Equal(t, identity.Scopes, claims.Scopes)
 	require.False(t, claims.HasScope("Shares.Read"))
 
 	do := func(method, path, token string, body io.Reader) (status int, answer string) {
@@ -257,7 +257,7 @@ func TestCloudreveTokensWithoutClientID(t *testing.T) {
 	}
 	status, _ := do("GET", "/share", pair.AccessToken, nil)
 	require.Equal(t, http.StatusNotFound, status, "the route's own answer")
-	_, answer := do("GET", "/share", issue(t, site, grant).AccessToken, nil)
+	_, answer := do("GET", "/share", issue(t, site, identity).AccessToken, nil)
 	require.Contains(t, answer, "Insufficient scope: Shares.Read")
 	// The length of a body of a type of its own is not known to the client.
 	_, answer = do("POST", "/session/token/refresh", "", io.NopCloser(strings.NewReader(`{"refresh_token":"`+pair.RefreshToken+`"}`)))

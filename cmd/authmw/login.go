@@ -18,7 +18,7 @@ func (c *cli) loginCommand() *cobra.Command {
 	var email, where string
 	cmd := &cobra.Command{
 		Use:   "login URL",
-		Short: "Log in at a site, for whoami and request",
+		Short: "Log in at a site, for whoami, request and token --login",
 		Long: `Log in at a site with an e-mail address and a password, and keep the tokens: in
 the system's keyring or, if there is none, in a file that only you can read.
 

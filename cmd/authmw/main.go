@@ -64,8 +64,8 @@ func (c *cli) command() *cobra.Command {
 		Long: `Authmw makes, explains and checks the access tokens of a Cloudreve v4 site, and
 sends requests with one.
 
-Some commands act as a user: login, logout, status, whoami and request. They need
-the user's password, once, and no key.
+Some commands act as a user: login, logout, status, whoami, request and
+token --login. They need the user's password, once, and no key.
 
 The others need the site's master key, the setting secret_key. They find it
   --config FILE     as Cloudreve does, by its conf.ini: CR_SETTING_secret_key,
