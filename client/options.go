@@ -34,9 +34,9 @@ func WithTransport(transport http.RoundTripper) Option {
 	}
 }
 
-// WithLoginRequired sets a function that is told once whenever it is found that there is no login, or not any more, to
-// guide the user. The error matches ErrLoginRequired and says why. It must be safe for concurrent use. It is called from a
-// goroutine of its own, which nobody waits for.
+// WithLoginRequired sets a function that is called once when the Client finds that a login is required, to guide the user. The
+// error matches ErrLoginRequired and says why. The function must be safe for concurrent use. It is called from a goroutine of
+// its own, which nobody waits for.
 func WithLoginRequired(notify func(err error)) Option {
 	return func(c *config) {
 		if notify == nil {

@@ -1,5 +1,5 @@
-// Package introspect lets a server that has no master key accept Cloudreve's access tokens: it asks the site who a token
-// is. Whoever has the key can log in as anyone; most plugins have no need of that.
+// Package introspect lets a server that has no master key accept Cloudreve's access tokens: it asks the site whose
+// token it is. A server that has the key can act as any user, which most plugins do not need.
 //
 //	site, err := introspect.New("https://cloud.example.com")
 //	v, err := authmw.NewFromIntrospector(site)            // for the same modes and adapters as any other Validator

@@ -146,16 +146,16 @@ func (l *logins) change(ctx context.Context, change func([]loginRecord) ([]login
 		return l.read()
 	}
 	return file.Change(ctx, l.index()+".lock", load, l.save, func(current *loginList) (*loginList, error) {
-		next := new(loginList)
+		var records []loginRecord
 		if current != nil {
-			next.Records = current.Records
+			records = current.Records
 		}
-		records, err := change(next.Records)
+		records, err := change(records)
 		if err != nil {
 			return nil, err
 		}
 		l.Records = records
-		if current == nil && len(records) == 0 {
+		if current == nil && records == nil { // there is no list, and nothing to put into one
 			return nil, nil
 		}
 		return &loginList{records}, nil

@@ -102,7 +102,7 @@ func Backoff(n int, limit time.Duration, err error) time.Duration {
 	return backoff
 }
 
-// UnreachableError is the error for a site that there is no connection to.
+// UnreachableError is the error for a site that does not accept a connection.
 type UnreachableError struct{ Err error }
 
 func (u *UnreachableError) Error() string {

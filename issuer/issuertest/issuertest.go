@@ -1,5 +1,5 @@
-// Package issuertest checks implementations of issuer.Store and issuer.Revocations. It needs no assertion library. A user's
-// test calls it with a function that opens the store:
+// Package issuertest checks implementations of issuer.Store and issuer.Revocations. It needs no assertion library. The
+// test of a store calls it with a function that opens the store:
 //
 //	func TestStore(t *testing.T) {
 //		issuertest.TestStore(t, func(t *testing.T) issuer.Store { return mystore.New(db) }, nil)
